@@ -1,0 +1,89 @@
+"""Response headers by name, whether nginx keeps them apart (Content-Type, Content-Length, …) or in the list.
+
+The names that are attributes of the request are those of ``ngx_http_headers_out_t`` that the header filter writes itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .dates import http_time, parse_http_time
+
+if TYPE_CHECKING:
+    from .request import Request
+
+
+def get_headers_out(r: Request, name: bytes) -> list[bytes]:
+    """All values of the response header ``name`` (lower case)."""
+    if name == b"content-type":
+        if r.content_type is None:
+            return []
+        if r.charset and b"charset=" not in r.content_type:
+            return [r.content_type + b"; charset=" + r.charset]
+        return [r.content_type]
+    if name == b"content-length":
+        return [] if r.content_length is None else [b"%d" % r.content_length]
+    if name == b"last-modified" and r.last_modified is not None:
+        return [http_time(r.last_modified)]
+    if name == b"location" and r.location is not None:
+        return [r.location]
+    if name == b"server" and r.server_header:
+        return [r.server_header]
+    if name == b"date" and r.date_header:
+        return [r.date_header]
+    return [value for key, value in r.headers_out if key.lower() == name]
+
+
+def get_header_out(r: Request, name: bytes) -> bytes | None:
+    """The value of the response header ``name`` (lower case), repeated ones joined by ``, ``; None if there is none."""
+    values = get_headers_out(r, name)
+    if not values:
+        return None
+    return values[0] if len(values) == 1 else b", ".join(values)
+
+
+def set_header_out(r: Request, name: bytes, values: list[bytes]) -> None:
+    """Replace the response header ``name`` by ``values``; an empty list removes it. The header must not have been sent yet."""
+    low = name.lower()
+    value = values[-1] if values else None
+    if low == b"content-type":
+        r.content_type = value
+        r.charset = None
+        return
+    if low == b"content-length":
+        r.content_length = int(value) if value is not None and value.isdigit() else None
+        return
+    if low == b"last-modified":
+        parsed = parse_http_time(value) if value is not None else None
+        r.last_modified = parsed
+        if value is None or parsed is not None:
+            return
+    elif low == b"location":
+        r.location = value if value is not None and value.startswith(b"/") else None
+        if r.location is not None:
+            values = []
+    elif low == b"server":
+        r.server_header = value or b""
+        return
+    elif low == b"date":
+        r.date_header = value
+        return
+    at = -1
+    kept = []
+    for entry in r.headers_out:
+        if entry[0].lower() == low:
+            if at < 0:
+                at = len(kept)
+        else:
+            kept.append(entry)
+    if at < 0:
+        at = len(kept)
+    r.headers_out = kept[:at] + [(name, v) for v in values] + kept[at:]
+
+
+def add_header_out(r: Request, name: bytes, value: bytes) -> None:
+    """Append a response header beside those that are there (``Set-Cookie``)."""
+    if name.lower() in (b"content-type", b"content-length", b"last-modified", b"server", b"date"):
+        set_header_out(r, name, [value])
+    else:
+        r.headers_out.append((name, value))

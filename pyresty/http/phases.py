@@ -1,0 +1,265 @@
+"""The way of a request through nginx's phases, and what happens to the code that a handler returns.
+
+``run`` is one coroutine for the whole request. It is started by stepping it once (``start``); only a request that really waits
+becomes a task. Phases: https://nginx.org/en/docs/dev/development_guide.html#http_phases
+"""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections.abc import Coroutine, Generator
+from typing import Any
+
+from ..process.logs import CRIT, ERR, INFO
+from .regex import set_captures
+from .request import ERROR, OK, REDIRECTED, Finalize, Request
+from .special import special_response
+
+
+async def run(r: Request) -> None:
+    """Serve ``r``: phases, internal redirects, error pages, until the response is complete. Never raises for a user's mistake."""
+    try:
+        rc = await _phases(r)
+        while rc == REDIRECTED or (rc != OK and not r.header_sent):
+            if rc != REDIRECTED:
+                rc = await special_response(r, rc)
+            if rc == REDIRECTED:
+                rc = await _phases(r)
+    except Finalize as stop:
+        rc = await _late(r, stop.status)
+    except Exception:
+        r.log(CRIT, _traceback())
+        rc = await _late(r, 500)
+    if rc != OK:
+        # The head has gone: the only way to tell the client is to break off.
+        _abort(r, rc)
+    elif not r.header_sent:
+        _empty(r)
+    r.finish()
+
+
+async def _late(r: Request, status: int) -> int:
+    """A status that was raised instead of returned."""
+    if r.header_sent:
+        return status
+    try:
+        rc = await special_response(r, status)
+        while rc == REDIRECTED:
+            rc = await _phases(r)
+            if rc not in (OK, REDIRECTED) and not r.header_sent:
+                rc = await special_response(r, rc)
+        return rc
+    except Finalize as stop:
+        return stop.status
+
+
+def _abort(r: Request, rc: int) -> None:
+    """Break off: the response can't be completed, so its framing must not look complete."""
+    r.main.keepalive = False
+    if r.is_subrequest:
+        r.truncated = True  # type: ignore[attr-defined]
+    else:
+        r.flush()
+        r.chunked = False
+        if rc in (499, 408) and not r.aborted:
+            r.log(INFO, "client closed or stalled while sending the response")
+    if rc >= 300 and not r.log_status:
+        r.log_status = r.status
+
+
+def _empty(r: Request) -> None:
+    """A handler that ended well and sent nothing: nginx closes the connection without an answer, and so do we."""
+    r.header_only = True
+    if not r.is_subrequest:
+        r.keepalive = False
+
+
+async def _phases(r: Request) -> int:
+    """Run the phases from server_rewrite (or, in a named location, from rewrite) to content, and return the last code."""
+    if r.named:
+        r.named = False
+        loc = r.loc
+        r.uri_changed = False
+    else:
+        script = r.server.script
+        if script is not None:
+            r.loc = r.server.root
+            rc = script(r)
+            if rc is not None:
+                return rc
+        head = r.head
+        if head.location is not None and r.uri is head.uri and not r.internal:
+            loc = r.loc = head.location
+            if head.captures is not None:
+                set_captures(r, head.captures)
+            if loc.simple:
+                return await loc.content(r) or OK  # type: ignore[misc]
+        else:
+            found = _find_location(r)
+            if isinstance(found, int):
+                return found
+            loc = found
+            if not r.internal and r.uri is head.uri:
+                head.location = loc
+                if r.match is not None:
+                    head.captures = r.match
+    while True:
+        if loc.script is not None:
+            rc = loc.script(r)
+            if rc is not None:
+                return rc
+            loc = r.loc
+        if loc.rewrite and not r.uri_changed:
+            for handler in loc.rewrite:
+                rc = await handler(r)
+                if rc is not None:
+                    return rc
+                if r.uri_changed:
+                    break
+        if not r.uri_changed:
+            break
+        r.uri_changed = False
+        r.uri_changes -= 1
+        if r.uri_changes == 0:
+            r.log(ERR, b'rewrite or internal redirection cycle while processing "%s"' % r.uri)
+            return 500
+        found = _find_location(r)
+        if isinstance(found, int):
+            return found
+        loc = found
+    for handler in loc.preaccess:
+        rc = await handler(r)
+        if rc is not None and rc != OK:
+            return rc
+    if loc.access and not r.is_subrequest:
+        rc = await _access(r)
+        if rc is not None:
+            return rc
+        loc = r.loc
+    for handler in loc.precontent:
+        rc = await handler(r)
+        if rc is not None:
+            return rc
+    return await content(r)
+
+
+def _find_location(r: Request) -> Any:
+    """Phase find_config: choose the location; an int is the status to end with. nginx: ``ngx_http_core_find_config_phase``."""
+    loc, match = r.server.locations.find(r.uri)
+    if loc is None:
+        loc = r.server.root
+    r.loc = loc
+    r.match = match
+    if match is not None:
+        set_captures(r, match)
+    if loc.limit_except is not None:
+        allowed, other = loc.limit_except
+        if r.method not in allowed:
+            loc = r.loc = other
+    core = loc.core
+    if core.internal and not r.internal:
+        return 404
+    size = r.main.head.content_length
+    if size is not None and core.client_max_body_size and size > core.client_max_body_size and not r.is_subrequest:
+        if r.body is None:
+            r.log(ERR, "client intended to send too large body: %d bytes" % size)
+            r.main.expect_tested = True
+            return 413
+    if loc.auto_redirect and len(r.uri) + 1 == len(loc.prefix) and r.uri + b"/" == loc.prefix:
+        r.location = loc.prefix + (b"?" + r.args if r.args is not None else b"")
+        return 301
+    return loc
+
+
+async def _access(r: Request) -> int | None:
+    """Phase access with ``satisfy all | any``: None lets the request pass."""
+    loc = r.loc
+    if not loc.core.satisfy_any:
+        for handler in loc.access:
+            rc = await handler(r)
+            if rc is not None and (rc != OK or r.header_sent):
+                return rc
+        return None
+    code = 0
+    for handler in loc.access:
+        rc = await handler(r)
+        if rc == OK:
+            return OK if r.header_sent else None
+        if rc in (401, 403):
+            if rc == 401 or code == 0:
+                code = rc or 0
+        elif rc is not None:
+            return rc
+    if code:
+        if code == 403:
+            r.log(ERR, "access forbidden by rule")
+        return code
+    return None
+
+
+async def content(r: Request) -> int:
+    """Phase content: the location's own handler, else index, autoindex, static in turn, else 404 or 403."""
+    loc = r.loc
+    if loc.content is not None:
+        return await loc.content(r) or OK
+    for handler in loc.content_chain:
+        rc = await handler(r)
+        if rc is not None:
+            return rc
+    if r.uri.endswith(b"/"):
+        r.log(ERR, b'directory index of "%s" is forbidden' % (loc.core.path(r)))
+        return 403
+    r.log(ERR, "no handler found")
+    return 404
+
+
+def start(r: Request, ended: Any, coro: Coroutine[Any, Any, None] | None = None) -> None:
+    """Step the request once, directly; if it stops to wait, a task carries it on. ``ended(r)`` is called when it is complete."""
+    if coro is None:
+        coro = run(r)
+    try:
+        waited = coro.send(None)
+    except StopIteration:
+        ended(r)
+        return
+    r.conn.task = r.conn.loop.create_task(_carry_to_end(r, coro, waited, ended))
+
+
+def begin(r: Request, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
+    """Step ``coro`` once, directly; None if that completed it, else the task that carries it on."""
+    try:
+        waited = coro.send(None)
+    except StopIteration:
+        return None
+    return r.conn.loop.create_task(_carry(coro, waited))
+
+
+@types.coroutine
+def _carry(coro: Coroutine[Any, Any, None], waited: Any) -> Generator[Any, Any, None]:
+    """Carry on a started coroutine inside a task, from the future where it stopped."""
+    try:
+        while True:
+            try:
+                yield waited
+            except BaseException as error:
+                waited = coro.throw(error)
+            else:
+                yield from coro  # type: ignore[misc]
+                return
+    except StopIteration:
+        pass
+
+
+async def _carry_to_end(r: Request, coro: Coroutine[Any, Any, None], waited: Any, ended: Any) -> None:
+    await _carry(coro, waited)
+    ended(r)
+
+
+def _traceback() -> str:
+    import traceback
+
+    return "internal error, please report it: " + traceback.format_exc().replace("\n", "\\n")
+
+
+__all__ = ["ERROR", "OK", "REDIRECTED", "content", "run", "start"]

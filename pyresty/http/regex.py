@@ -1,0 +1,52 @@
+"""Regular expressions of the configuration: PCRE2, as everywhere in nginx, and what a match leaves behind for ``$1`` and ``$name``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pcre2
+
+from .template import encode
+
+if TYPE_CHECKING:
+    from ..config.build import Builder
+    from .request import Request
+
+
+def compile_regex(cf: Builder, text: str, caseless: bool = False) -> Any:
+    """Compile ``text``; named groups become variables. Raises a ConfigError with PCRE2's own message."""
+    try:
+        regex = pcre2.compile(encode(text), pcre2.IGNORECASE if caseless else 0)
+    except pcre2.error as error:
+        raise cf.error(f'pcre2_compile() failed: {error} in "{text}"') from None
+    for name in regex.groupindex:
+        key = name.decode() if isinstance(name, bytes) else name
+        cf.define(key, _named(key), None)
+    return regex
+
+
+def _named(name: str) -> Any:
+    def get(r: Request) -> bytes | None:
+        return r.vars.get(name) if r.vars else None
+
+    return get
+
+
+def set_captures(r: Request, match: Any) -> None:
+    """Remember a match: ``$1`` … read it until the next one, and named groups become variables."""
+    r.captures = match
+    groups = match.re.groupindex
+    if groups:
+        if r.vars is None:
+            r.vars = {}
+        for name, number in groups.items():
+            r.vars[name.decode() if isinstance(name, bytes) else name] = match.group(number)
+
+
+def capture(r: Request, number: int) -> bytes | None:
+    """``$1`` … ``$9`` of the last match."""
+    match = r.captures
+    if match is None or number > match.re.groups:
+        return None
+    value: bytes | None = match.group(number)
+    return value

@@ -1,0 +1,334 @@
+"""One request: what came in, what goes out, and where it stands on its way.
+
+Most requests use few of these fields, so the defaults are attributes of the class and ``__init__`` sets only what every request
+needs. Subrequests (``subrequest.py``) are requests whose output goes to a buffer instead of the connection.
+
+Names follow nginx's ``ngx_http_request_t`` where it has one.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..process.logs import ERR, INFO
+from .codec import Head
+from .output import build_head
+from .regex import set_captures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .body import RequestBody
+    from .connection import Connection
+    from .routing import Location, Server
+
+#: nginx's limits: NGX_HTTP_MAX_URI_CHANGES + 1 and NGX_HTTP_MAX_SUBREQUESTS.
+MAX_URI_CHANGES = 11
+MAX_SUBREQUESTS = 50
+
+#: Output gathered beyond this many bytes goes to the socket without waiting for the end of the response.
+FLUSH_BYTES = 65536
+
+
+class Finalize(Exception):
+    """Ends the request with ``status`` from wherever it is raised (for rare paths; handlers usually return the status)."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Request:
+    """A request of a client. ``headers_in`` and ``index`` belong to the remembered head until ``own_headers_in`` copies them."""
+
+    # -- what came in, when it differs from the head
+    is_subrequest = False
+    parent: Request | None = None
+    captures: Any = None  #: the last match object of a location, server_name or rewrite regex; $1 … read it
+    match: Any = None  #: the match object that chose the location, if a regular expression did
+    vars: dict[str, bytes | None] | None = None
+    cached: dict[str, bytes | None] | None = None  #: values of variables computed once per request (map, set by modules)
+    body: RequestBody | None = None
+    internal = False
+    uri_changed = False
+    uri_changes = MAX_URI_CHANGES
+    subrequests = MAX_SUBREQUESTS
+    named = False
+    valid_unparsed_uri = True
+    add_uri_to_alias = False
+    headers_owned = False
+
+    # -- what goes out
+    status = 0
+    content_type: bytes | None = None
+    charset: bytes | None = None
+    content_length: int | None = None
+    last_modified: int | None = None
+    location: bytes | None = None
+    server_header: bytes | None = None  #: replaces our ``Server`` header; b"" leaves it out
+    date_header: bytes | None = None
+    status_line: bytes | None = None
+    header_sent = False
+    header_only = False
+    chunked = False
+    finished = False
+    upgraded = False  #: the connection has become a tunnel (101)
+    allow_ranges = False
+    ranges: list[tuple[int, int]] | None = None  #: slices (start, end) to send instead of the whole body
+    multipart: Any = None  #: the frame around several slices
+    need_memory = False  #: a body filter wants bytes, so files may not be passed to the kernel
+    body_filters: list[Callable[[Request, bytes, bool], bytes]] | None = None
+    body_bytes = 0
+    bytes_sent = 0
+    limit_rate = 0
+    limit_rate_after = 0
+
+    # -- errors
+    err_status = 0
+    error_page = False  #: an error_page is being served
+    expect_tested = False
+    aborted = False  #: the client has gone away
+    on_abort: Callable[[], None] | None = None
+    log_status = 0
+
+    # -- for modules
+    cleanups: list[Callable[[Request], None]] | None = None
+    upstream: Any = None
+    upstream_log: bytes | None = None  #: the peer's URL while talking to it, for error log lines
+    lua = 0  #: the Lua side's number of this request's state; 0 while it has none
+    lua_keep = False
+    capture: Any = None
+
+    def __init__(self, conn: Connection, head: Head, start: float) -> None:
+        self.conn = conn
+        self.head = head
+        self.main: Request = self
+        self.start = start
+        self.method = head.method
+        self.uri = head.uri
+        self.args = head.args
+        self.version = head.version
+        self.headers_in = head.headers
+        self.index = head.index
+        self.keepalive = head.keepalive
+        self.server: Server = head.server
+        self.loc: Location = head.server.root
+        self.headers_out: list[tuple[bytes, bytes]] = []
+        self.out: list[bytes] = []
+        if head.server_match is not None:
+            set_captures(self, head.server_match)
+
+    # -- reading the head
+
+    def header_in(self, name: bytes) -> bytes | None:
+        """The value of a request header by its lower-case name; repeated headers are joined by ``, `` (``; `` for Cookie)."""
+        value = self.index.get(name)
+        if value is None or isinstance(value, bytes):
+            return value
+        return (b"; " if name == b"cookie" else b", ").join(value)
+
+    def own_headers_in(self) -> None:
+        """Give this request its own copy of the request headers, before they are changed."""
+        if not self.headers_owned:
+            self.headers_owned = True
+            self.headers_in = list(self.headers_in)
+            self.index = dict(self.index)
+
+    def set_header_in(self, name: bytes, values: list[bytes]) -> None:
+        """Replace every request header called ``name`` (any case); an empty list removes it."""
+        self.own_headers_in()
+        low = name.lower()
+        at = next((i for i, (n, _) in enumerate(self.headers_in) if n.lower() == low), len(self.headers_in))
+        kept = [(n, v) for n, v in self.headers_in if n.lower() != low]
+        self.headers_in = kept[:at] + [(name, value) for value in values] + kept[at:]
+        if not values:
+            self.index.pop(low, None)
+        else:
+            self.index[low] = values[0] if len(values) == 1 else list(values)
+
+    @property
+    def request_line(self) -> bytes:
+        """The request line as the client sent it (``$request``)."""
+        return self.head.line
+
+    # -- sending
+
+    def send_header(self) -> None:
+        """Run the header filters and queue the response head. nginx: ``ngx_http_send_header``."""
+        if self.header_sent:
+            self.log(1, "header already sent")
+            return
+        if self.err_status:
+            self.status = self.err_status
+        elif self.status == 0:
+            self.status = 200
+        for header_filter in self.loc.header_filters:
+            header_filter(self)
+        self.header_sent = True
+        self.emit_header()
+
+    def emit_header(self) -> None:
+        """Put the head on its way; subrequests keep it instead."""
+        self.out.append(build_head(self))
+
+    def write(self, data: bytes) -> None:
+        """Pass a piece of the body through the body filters to the connection. Call ``await drain()`` between large pieces."""
+        if self.body_filters is not None:
+            for body_filter in self.body_filters:
+                data = body_filter(self, data, False)
+        if data and not self.header_only:
+            self.emit(data)
+
+    def emit(self, data: bytes) -> None:
+        """Queue body bytes that have passed the filters."""
+        self.body_bytes += len(data)
+        if self.chunked:
+            self.out += (b"%x\r\n" % len(data), data, b"\r\n")
+        else:
+            self.out.append(data)
+        if len(data) >= FLUSH_BYTES or len(self.out) > 64:
+            self.flush()
+
+    def finish(self) -> None:
+        """End the response: flush the filters and the connection's framing."""
+        if self.finished:
+            return
+        self.finished = True
+        if self.body_filters is not None:
+            data = b""
+            for body_filter in self.body_filters:
+                data = body_filter(self, data, True)
+            if data and not self.header_only:
+                self.emit(data)
+        self.emit_end()
+
+    def emit_end(self) -> None:
+        """Close the framing and hand everything to the transport."""
+        out = self.out
+        if self.chunked and not self.header_only:
+            out.append(b"0\r\n\r\n")
+        if out:
+            data = b"".join(out)
+            out.clear()
+            self.bytes_sent += len(data)
+            if not self.aborted:
+                self.conn.transport.write(data)
+
+    def flush(self) -> None:
+        """Hand what has been queued to the transport now."""
+        out = self.out
+        if out:
+            data = b"".join(out)
+            out.clear()
+            self.bytes_sent += len(data)
+            if not self.aborted:
+                self.conn.transport.write(data)
+
+    async def drain(self) -> None:
+        """Flush, and wait while the client reads more slowly than we write. Raises Finalize(499) if it goes away or stalls."""
+        self.flush()
+        if self.conn.write_paused:
+            await self.conn.drained()
+
+    def respond(self, data: bytes) -> int:
+        """Send a whole response whose body is ``data``, with its Content-Length. Returns OK (0)."""
+        self.content_length = len(data)
+        self.send_header()
+        if not self.header_only:
+            self.write(data)
+        return 0
+
+    # -- moving on
+
+    def redirect(self, uri: bytes, args: bytes | None) -> int:
+        """Go on with another URI inside the server. nginx: ``ngx_http_internal_redirect``. Returns the code for the handler to return."""
+        self.uri_changes -= 1
+        if self.uri_changes == 0:
+            self.log(ERR, b'rewrite or internal redirection cycle while internally redirecting to "%s"' % uri)
+            return 500
+        self.uri = uri
+        self.args = args
+        self.internal = True
+        self.valid_unparsed_uri = False
+        self.add_uri_to_alias = False
+        self.named = False
+        self.clear_module_contexts()
+        return REDIRECTED
+
+    def redirect_named(self, name: bytes) -> int:
+        """Go on in the named location ``@name``. nginx: ``ngx_http_named_location``."""
+        self.uri_changes -= 1
+        if self.uri_changes == 0:
+            self.log(ERR, b'rewrite or internal redirection cycle while redirect to named location "%s"' % name)
+            return 500
+        if not self.uri:
+            self.log(ERR, b'empty URI in redirect to named location "%s"' % name)
+            return 500
+        found = self.server.locations.named.get(name)
+        if found is None:
+            self.log(ERR, b'could not find named location "%s"' % name)
+            return 500
+        self.internal = True
+        self.loc = found
+        self.named = True
+        self.uri_changed = False
+        self.clear_module_contexts()
+        return REDIRECTED
+
+    def clear_module_contexts(self) -> None:
+        """Forget what modules remember of this request, as nginx does at an internal redirect."""
+        if self.lua:
+            self.server.config.lua.release(self)
+        self.body_filters = None
+        self.cached = None
+
+    def at_end(self, cleanup: Callable[[Request], None]) -> None:
+        """Call ``cleanup(r)`` when the main request has ended and been logged. nginx: ``ngx_http_cleanup_add``."""
+        if self.cleanups is None:
+            self.cleanups = []
+        self.cleanups.append(cleanup)
+
+    # -- logging
+
+    def log(self, level: int, message: bytes | str) -> None:
+        """Write to the error log of the current location, with nginx's context (``, client: …``)."""
+        log = self.loc.core.error_log
+        if log.enabled(level):
+            text = message if isinstance(message, bytes) else message.encode("utf-8", "surrogateescape")
+            log.write(level, text + self.log_context(), self.conn.number)
+
+    def log_context(self) -> bytes:
+        """``, client: …, server: …, request: "…"`` as nginx appends it (``ngx_http_log_error``)."""
+        main = self.main
+        parts = [b", client: %s, server: %s" % (self.conn.remote_addr, self.server.name)]
+        if main.head.line:
+            parts.append(b', request: "%s"' % main.head.line)
+        if self is not main:
+            parts.append(b', subrequest: "%s"' % self.uri)
+        if self.upstream_log is not None:
+            parts.append(b', upstream: "%s"' % self.upstream_log)
+        host = main.index.get(b"host")
+        if isinstance(host, bytes):
+            parts.append(b', host: "%s"' % host)
+        referer = main.index.get(b"referer")
+        if isinstance(referer, bytes):
+            parts.append(b', referrer: "%s"' % referer)
+        return b"".join(parts)
+
+    def client_closed(self) -> None:
+        """Called by the connection when the client has gone."""
+        self.aborted = True
+        if self.on_abort is not None:
+            self.log(INFO, "client prematurely closed connection")
+            self.on_abort()
+
+    def request_time(self) -> float:
+        """Seconds since the first byte of the request."""
+        return max(0.0, time.time() - self.start)
+
+
+#: Codes that handlers return (nginx's NGX_OK, NGX_DONE, NGX_ERROR); None is NGX_DECLINED.
+OK = 0
+ERROR = -1
+REDIRECTED = -4

@@ -1,0 +1,179 @@
+"""Which server and which location serve a request: looked up in structures that are made once, at start-up.
+
+Servers are found by the local address and the ``Host`` header, in the order of
+https://nginx.org/en/docs/http/server_names.html; locations by the normalised URI, in the order of
+https://nginx.org/en/docs/http/ngx_http_core_module.html#location. Both answers depend only on the head, so that a remembered head
+remembers them too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..config.build import Config
+    from ..modules.http_core import CoreLocation, CoreServer
+    from .request import Request
+
+#: A phase handler: returns None to decline, else a code from ``phases`` or an HTTP status.
+Handler = Callable[["Request"], Awaitable["int | None"]]
+#: A sequence of rewrite directives, run at once: None to go on, else a code or status.
+Script = Callable[["Request"], "int | None"]
+HeaderFilter = Callable[["Request"], None]
+
+
+class Location:
+    """A location with its merged settings and the handlers that are really there.
+
+    ``kind`` is one of ``exact prefix noregex regex named if limit_except server`` (``server`` stands for the settings of a server
+    outside of any location). ``simple`` is true if nothing but the content handler has to run.
+    """
+
+    def __init__(self, name: str, kind: str, server: Server, parent: Location | None) -> None:
+        self.name = name
+        self.prefix = name.encode("utf-8", "surrogateescape")
+        self.kind = kind
+        self.server = server
+        self.parent = parent
+        self.regex: Any = None
+        self.conf: dict[str, Any] = {}
+        self.core: CoreLocation
+        self.locations = Locations()
+        #: Whether ``locations`` has any.
+        self.nests = False
+        self.children: list[Location] = []
+        self.script_ops: list[Any] = []
+        self.script: Script | None = None
+        self.rewrite: tuple[Handler, ...] = ()
+        self.preaccess: tuple[Handler, ...] = ()
+        self.access: tuple[Handler, ...] = ()
+        self.precontent: tuple[Handler, ...] = ()
+        #: Makes the content handler from the location that is to run it (an ``if`` inherits the factory, with settings of its own).
+        self.content_factory: Callable[[Location], Handler] | None = None
+        self.content: Handler | None = None
+        self.content_chain: tuple[Handler, ...] = ()
+        self.log: tuple[Callable[[Request], None], ...] = ()
+        self.header_filters: tuple[HeaderFilter, ...] = ()
+        self.capture_filters: tuple[HeaderFilter, ...] = ()
+        #: ``location /dir/ { proxy_pass … }``: a request for ``/dir`` is redirected to ``/dir/``.
+        self.auto_redirect = False
+        self.limit_except: tuple[frozenset[bytes], Location] | None = None
+        self.simple = False
+
+
+class Locations:
+    """The locations of one block, ready for look-up."""
+
+    __slots__ = ("exact", "lengths", "named", "prefix", "redirects", "regex")
+
+    def __init__(self) -> None:
+        self.exact: dict[bytes, Location] = {}
+        self.prefix: dict[bytes, Location] = {}
+        self.lengths: tuple[int, ...] = ()
+        self.regex: tuple[Location, ...] = ()
+        self.named: dict[bytes, Location] = {}
+        #: Whether any prefix has ``auto_redirect``.
+        self.redirects = False
+
+    def find(self, uri: bytes) -> tuple[Location | None, Any]:
+        """The location for ``uri`` and, if a regular expression chose it, its match object. nginx: ``ngx_http_core_find_location``."""
+        found, match, _ = self._find(uri)
+        return found, match
+
+    def _find(self, uri: bytes) -> tuple[Location | None, Any, bool]:
+        loc = self.exact.get(uri)
+        if loc is not None:
+            return loc, None, True
+        best: Location | None = None
+        size = len(uri)
+        prefixes = self.prefix
+        for length in self.lengths:
+            if length <= size:
+                best = prefixes.get(uri[:length])
+                if best is not None:
+                    break
+        if self.redirects:
+            redirect = prefixes.get(uri + b"/")
+            if redirect is not None and redirect.auto_redirect:
+                return redirect, None, True
+        if best is not None:
+            loc = best
+            if loc.nests:
+                nested, match, final = loc.locations._find(uri)
+                if nested is not None:
+                    best = nested
+                    if final:
+                        return nested, match, True
+            if loc.kind == "noregex":
+                return best, None, False
+        for loc in self.regex:
+            match = loc.regex.search(uri)
+            if match is not None:
+                if loc.nests:
+                    nested, inner, _ = loc.locations._find(uri)
+                    if nested is not None:
+                        return nested, inner or match, True
+                return loc, match, True
+        return best, None, False
+
+
+class Server:
+    """A ``server { … }``: its names, its locations, and the settings that hold before a location is known (``root``)."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.conf: dict[str, Any] = {}
+        self.core: CoreServer
+        self.root: Location = Location("", "server", self, None)
+        self.locations = self.root.locations
+        self.script: Script | None = None
+        #: ``(kind, text, regex)`` with kind ``exact``, ``head`` (``*.name``), ``tail`` (``name.*``) or ``regex``.
+        self.names: list[tuple[str, str, Any]] = []
+        self.listens: list[Any] = []
+        self.name = b""
+
+
+class NameTable:
+    """The servers of one address, by name."""
+
+    __slots__ = ("default", "exact", "head", "regex", "simple", "tail")
+
+    def __init__(self, default: Server) -> None:
+        self.default = default
+        self.exact: dict[bytes, Server] = {}
+        self.head: dict[bytes, Server] = {}
+        self.tail: dict[bytes, Server] = {}
+        self.regex: list[tuple[Any, Server]] = []
+        self.simple = True
+
+    def find(self, host: bytes | None) -> tuple[Server, Any]:
+        """The server for a lower-case host without port, and the match object if a regular expression chose it."""
+        if host is None or self.simple:
+            return self.default, None
+        found = self.exact.get(host)
+        if found is not None:
+            return found, None
+        if self.head:
+            rest = host
+            while True:
+                found = self.head.get(rest)
+                if found is not None:
+                    return found, None
+                _, dot, rest = rest.partition(b".")
+                if not dot:
+                    break
+        if self.tail:
+            rest = host
+            while True:
+                rest, dot, _ = rest.rpartition(b".")
+                if not dot:
+                    break
+                found = self.tail.get(rest)
+                if found is not None:
+                    return found, None
+        for regex, server in self.regex:
+            match = regex.search(host)
+            if match is not None:
+                return server, match
+        return self.default, None
