@@ -1,0 +1,212 @@
+"""The Lua directives of lua-nginx-module. https://github.com/openresty/lua-nginx-module#directives
+
+Each ``*_by_lua*`` directive comes in three spellings, which differ only in where the code is: in a string, in a block, in a file.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..config.directives import (
+    FLAG,
+    HSL,
+    HTTP,
+    LIF,
+    LOCATION,
+    SERVER,
+    SIF,
+    TAKE1,
+    TWO_MORE,
+    UNSET,
+    Args,
+    Directive,
+    Module,
+    Settings,
+    flag,
+    number,
+    seconds,
+    setting,
+    store,
+)
+from ..http.template import encode
+from ..lua.handlers import Code, make_content, make_log, make_phase, make_set
+
+if TYPE_CHECKING:
+    from ..config.build import Builder
+    from ..config.parse import Node
+    from ..http.routing import Handler, Location
+
+
+@dataclass
+class LuaMain(Settings):
+    """Settings of the block ``http``."""
+
+    package_path: str | None = setting(None)
+    package_cpath: str | None = setting(None)
+    init: Code | None = setting(None)
+    init_worker: Code | None = setting(None)
+    used: bool = setting(False)
+
+
+@dataclass
+class LuaLocation(Settings):
+    """Settings of a location."""
+
+    code_cache: bool = setting(True)
+    need_request_body: bool = setting(False)
+    use_default_type: bool = setting(True)
+    rewrite: Code | None = setting(None)
+    access: Code | None = setting(None)
+    content: Code | None = setting(None, inherit=False)
+    log: Code | None = setting(None)
+    socket_connect_timeout: float = setting(60.0)
+    socket_send_timeout: float = setting(60.0)
+    socket_read_timeout: float = setting(60.0)
+    socket_keepalive_timeout: float = setting(60.0)
+    socket_pool_size: int = setting(30)
+    socket_log_errors: bool = setting(True)
+
+
+def code_from(cf: Builder, node: Node, phase: str) -> Code:
+    """The Code of a directive in any of its spellings. nginx: the chunk names are ``=content_by_lua(nginx.conf:28)``."""
+    main = cf.config.main["lua"]
+    assert isinstance(main, LuaMain)
+    main.used = True
+    text = node.args[-1]
+    if node.name.endswith("_file"):
+        return Code(phase, cf.template(text), None, b"", node.file, node.line)
+    base = node.name.removesuffix("_block")
+    name = f"={base}({os.path.basename(node.file)}:{node.line})"
+    return Code(phase, None, encode(text), encode(name), node.file, node.line)
+
+
+def phase_directive(field: str) -> Any:
+    """Setter of a ``*_by_lua*`` directive of a location: stores its Code in ``field``."""
+
+    def set_phase(cf: Builder, conf: LuaLocation, node: Node) -> None:
+        if getattr(conf, field) is not UNSET:
+            raise ValueError("is duplicate")
+        setattr(conf, field, code_from(cf, node, field))
+
+    return set_phase
+
+
+def main_directive(field: str) -> Any:
+    """Setter of a ``*_by_lua*`` directive of ``http``."""
+
+    def set_main(cf: Builder, conf: LuaMain, node: Node) -> None:
+        if getattr(conf, field) is not UNSET:
+            raise ValueError("is duplicate")
+        setattr(conf, field, code_from(cf, node, field))
+
+    return set_main
+
+
+def set_content(cf: Builder, conf: LuaLocation, node: Node) -> None:
+    """``content_by_lua*``."""
+    phase_directive("content")(cf, conf, node)
+    assert cf.scope.loc is not None
+    cf.scope.loc.content_factory = content_factory
+
+
+def content_factory(loc: Location) -> Handler:
+    """The content handler of a location (of an ``if`` inside it too)."""
+    outer: Location | None = loc
+    while outer is not None and outer.conf["lua"].content is None:
+        outer = outer.parent
+    assert outer is not None
+    return make_content(loc, outer.conf["lua"].content)
+
+
+def set_set(cf: Builder, conf: LuaLocation, node: Node) -> None:
+    """``set_by_lua* $res code [arg …]``: runs among the rewrite directives."""
+    name = node.args[0]
+    if not name.startswith("$"):
+        raise cf.error(f'invalid variable name "{name}"')
+    args = node.args[1:]
+    text, rest = args[0], args[1:]
+    node.args = [text]
+    code = code_from(cf, node, "set")
+    variable = cf.define_set(name[1:])
+    assert cf.scope.loc is not None
+    cf.scope.loc.script_ops.append(make_set(cf, code, variable, [cf.template(arg) for arg in rest]))
+
+
+def set_code_cache(cf: Builder, conf: LuaLocation, node: Node) -> None:
+    """``lua_code_cache on | off``; nginx warns of ``off``, we say that it costs little here."""
+    flag("code_cache")(cf, conf, node)
+    if not conf.code_cache:
+        warning = cf.error("lua_code_cache is off; this will hurt performance")
+        warning.level = "alert"
+        cf.config.warnings.append(warning)
+
+
+def set_path(field: str) -> Any:
+    """Setter of ``lua_package_path`` and ``lua_package_cpath``: ``$prefix`` and ``${prefix}`` name the server prefix, ``;;`` the default."""
+
+    def set_it(cf: Builder, conf: LuaMain, node: Node) -> None:
+        store(conf, field, node.args[0].replace("${prefix}", cf.prefix).replace("$prefix", cf.prefix))
+
+    return set_it
+
+
+def on_location(cf: Builder, loc: Location) -> None:
+    """Add the handlers that are there."""
+    conf: LuaLocation = loc.conf["lua"]
+    if conf.rewrite is not None:
+        loc.rewrite += (make_phase(loc, conf.rewrite),)
+    if conf.access is not None:
+        loc.access += (make_phase(loc, conf.access),)
+    if conf.log is not None:
+        loc.log = (make_log(loc, conf.log), *loc.log)
+
+
+def finish(cf: Builder) -> None:
+    """Make the VM, if any Lua is there, before the workers are forked; compile what can be compiled now."""
+    main = cf.config.main["lua"]
+    assert isinstance(main, LuaMain)
+    main.merge(None)
+    if not main.used:
+        return
+    from ..lua.start import start_lua
+
+    start_lua(cf, main)
+
+
+_STRING = Args(1, 1)
+_HSLI = HSL | LIF
+
+
+def _three(name: str, where: Any, setter: Any, level: str = "location", args: Args = _STRING) -> tuple[Directive, ...]:
+    return tuple(Directive(name + suffix, where, args, setter, level) for suffix in ("", "_block", "_file"))
+
+
+MODULE = Module(
+    name="lua",
+    main=LuaMain,
+    location=LuaLocation,
+    on_location=on_location,
+    finish=finish,
+    directives=(
+        *_three("init_by_lua", HTTP, main_directive("init"), "main"),
+        *_three("init_worker_by_lua", HTTP, main_directive("init_worker"), "main"),
+        *_three("set_by_lua", SERVER | SIF | LOCATION | LIF, set_set, args=TWO_MORE),
+        *_three("rewrite_by_lua", _HSLI, phase_directive("rewrite")),
+        *_three("access_by_lua", _HSLI, phase_directive("access")),
+        *_three("content_by_lua", LOCATION | LIF, set_content),
+        *_three("log_by_lua", _HSLI, phase_directive("log")),
+        Directive("lua_package_path", HTTP, TAKE1, set_path("package_path"), "main"),
+        Directive("lua_package_cpath", HTTP, TAKE1, set_path("package_cpath"), "main"),
+        Directive("lua_code_cache", _HSLI, FLAG, set_code_cache),
+        Directive("lua_need_request_body", _HSLI, FLAG, flag("need_request_body")),
+        Directive("lua_use_default_type", _HSLI, FLAG, flag("use_default_type")),
+        Directive("lua_socket_connect_timeout", _HSLI, TAKE1, seconds("socket_connect_timeout")),
+        Directive("lua_socket_send_timeout", _HSLI, TAKE1, seconds("socket_send_timeout")),
+        Directive("lua_socket_read_timeout", _HSLI, TAKE1, seconds("socket_read_timeout")),
+        Directive("lua_socket_keepalive_timeout", _HSLI, TAKE1, seconds("socket_keepalive_timeout")),
+        Directive("lua_socket_pool_size", _HSLI, TAKE1, number("socket_pool_size")),
+        Directive("lua_socket_log_errors", _HSLI, FLAG, flag("socket_log_errors")),
+    ),
+)
