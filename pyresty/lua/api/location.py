@@ -1,0 +1,157 @@
+"""ngx.location.capture and capture_multi: https://github.com/openresty/lua-nginx-module#ngxlocationcapture"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ...http.body import RequestBody
+from ...http.dates import http_time
+from ...http.phases import begin
+from ...http.request import Request
+from ...http.subrequest import Subrequest, may_go_deeper, run_subrequest
+from ...http.uri import UnsafeURI, parse_unsafe_uri
+
+if TYPE_CHECKING:
+    from ..vm import LuaVM
+
+SHARE, COPY, FORWARD = 1, 2, 4
+
+_FIELDS = 6  # uri, method, args, body, flags, state; then the counted runs of vars and headers
+
+
+async def capture(r: Request, count: int, *flat: Any) -> tuple[Any, ...]:
+    """Run ``count`` subrequests at once; the flat responses: status, truncated, body, number of headers, name, value, …
+
+    A failure to make one is ``(None, message)``.
+    """
+    at = 0
+    subs: list[Subrequest] = []
+    for _ in range(count):
+        made, at = _make(r, flat, at)
+        if isinstance(made, bytes):
+            return None, made
+        subs.append(made)
+    if count == 1:
+        await run_subrequest(subs[0])
+    else:
+        tasks = [task for sub in subs if (task := begin(sub, run_subrequest(sub))) is not None]
+        if tasks:
+            await asyncio.wait(tasks)
+    answer: list[Any] = []
+    for sub in subs:
+        _response(sub, answer)
+    return tuple(answer)
+
+
+def _make(r: Request, flat: tuple[Any, ...], at: int) -> tuple[Subrequest | bytes, int]:
+    """The subrequest described from position ``at``, or an error message; and the position after it."""
+    raw, method, args, body, flags, state = flat[at : at + _FIELDS]
+    at += _FIELDS
+    count = int(flat[at])
+    at += 1
+    extra_vars = flat[at : at + 2 * count]
+    at += 2 * count
+    count = int(flat[at])
+    at += 1
+    extra_headers = flat[at : at + 2 * count]
+    at += 2 * count
+    try:
+        uri, own_args = parse_unsafe_uri(raw)
+    except UnsafeURI:
+        r.log(4, b'unsafe URI "%s" was detected' % raw)
+        return b"unsafe uri in argument #1: " + raw, at
+    if args is False:
+        args = own_args
+    elif own_args:
+        args = own_args + b"&" + args if args else own_args
+    if not may_go_deeper(r):
+        return b"failed to issue subrequest: -1", at
+    sub = Subrequest(r, uri, args, method)
+    sub.lua = int(state)
+    flags = int(flags)
+    if r.vars is not None:
+        if flags & SHARE:
+            sub.vars = r.vars
+        elif flags & COPY:
+            sub.vars = dict(r.vars)
+    elif flags & SHARE:
+        sub.vars = r.vars = {}
+    _set_body(sub, r, body, method, flags)
+    for i in range(0, len(extra_headers), 2):
+        sub.set_header_in(extra_headers[i], [extra_headers[i + 1]])
+    for i in range(0, len(extra_vars), 2):
+        error = _set_var(sub, extra_vars[i], extra_vars[i + 1])
+        if error is not None:
+            r.log(4, error)
+            return b"failed to issue subrequest: -1", at
+    return sub, at
+
+
+def _set_body(sub: Subrequest, r: Request, body: Any, method: bytes, flags: int) -> None:
+    """Give the subrequest its body: the option's, or the parent's for PUT and POST or where always forwarded."""
+    length = None
+    if body is not False:
+        sub.body = RequestBody(r.main)
+        sub.body.set_data(body)
+        length = len(body)
+    elif flags & FORWARD or method in (b"PUT", b"POST"):
+        sub.body = r.body
+        if r.body is not None and r.body.complete:
+            length = r.body.size
+    if length is not None:
+        sub.set_header_in(b"Content-Length", [b"%d" % length])
+    elif b"content-length" in sub.index:
+        sub.set_header_in(b"Content-Length", [])
+    if b"transfer-encoding" in sub.index:
+        sub.set_header_in(b"Transfer-Encoding", [])
+
+
+def _set_var(sub: Subrequest, name: bytes, value: bytes) -> bytes | None:
+    variable = sub.server.config.variable(name.decode("utf-8", "surrogateescape").lower())
+    if variable is None or variable.get is None:
+        return b'variable "%s" cannot be assigned a value (maybe you forgot to define it first?) ' % name
+    if variable.set is None:
+        return b'variable "%s" not changeable' % name
+    variable.set(sub, value)
+    return None
+
+
+def _response(sub: Subrequest, answer: list[Any]) -> None:
+    """Append the response of ``sub`` in its flat form."""
+    body = sub.captured
+    answer += (sub.status, sub.truncated, body[0] if len(body) == 1 else b"".join(body))
+    headers = sub.headers_out
+    count = len(answer)
+    answer.append(len(headers))
+    for name, value in headers:
+        answer += (name, value)
+    if sub.content_type:
+        kind = sub.content_type
+        if sub.charset and b"charset=" not in kind:
+            kind += b"; charset=" + sub.charset
+        answer += (b"Content-Type", kind)
+        answer[count] += 1
+    if sub.content_length is not None:
+        answer += (b"Content-Length", sub.content_length)
+        answer[count] += 1
+    if sub.location is not None:
+        answer += (b"Location", sub.location)
+        answer[count] += 1
+    if sub.last_modified is not None and sub.status in (200, 204, 206, 304):
+        answer += (b"Last-Modified", http_time(sub.last_modified))
+        answer[count] += 1
+
+
+def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
+    """What the Lua side calls."""
+
+    def is_subrequest() -> bool:
+        """``ngx.is_subrequest``."""
+        return vm.r is not None and vm.r.is_subrequest
+
+    return {"is_subrequest": is_subrequest}
+
+
+OPERATIONS = {"capture": capture}

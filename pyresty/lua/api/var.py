@@ -1,0 +1,47 @@
+"""ngx.var: https://github.com/openresty/lua-nginx-module#ngxvarvariable"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ...http.regex import capture
+
+if TYPE_CHECKING:
+    from ..vm import LuaVM
+
+
+def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
+    """What the Lua side calls."""
+    find = vm.config.variable
+    getters: dict[bytes, Any] = {}
+
+    def get_var(name: bytes) -> bytes | None:
+        """The variable's value for the request that runs; None if it has none or does not exist."""
+        getter = getters.get(name)
+        if getter is None:
+            variable = find(name.decode("utf-8", "surrogateescape")) or find(name.decode("utf-8", "surrogateescape").lower())
+            if variable is None or variable.get is None:
+                return None
+            getter = getters[name] = variable.get
+        value: bytes | None = getter(vm.r)
+        return value
+
+    def get_capture(number: int) -> bytes | None:
+        """``ngx.var[1]``: a capture of the last regular expression."""
+        return capture(vm.r, number) if vm.r is not None and number >= 0 else None
+
+    def set_var(name: bytes, value: bytes | None) -> bytes | None:
+        """Assign; returns OpenResty's message where it can't be."""
+        variable = find(name.decode("utf-8", "surrogateescape").lower())
+        if variable is None:
+            return (
+                b'variable "%s" not found for writing; maybe it is a built-in variable that is not changeable or you forgot to use '
+                b"\"set $%s '';\" in the config file to define it first" % (name, name)
+            )
+        if variable.set is None:
+            return b'variable "%s" not changeable' % name
+        variable.set(vm.r, value if value is not None else b"")
+        return None
+
+    return {"get_var": get_var, "get_capture": get_capture, "set_var": set_var}

@@ -1,0 +1,202 @@
+"""The phase handlers that run Lua code, made once for each location.
+
+The content handler is the path that everything else is measured by: one call into Lua, one answer, and the response is on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..http.request import OK, Request
+from ..http.template import Template, Variable
+from ..process.logs import CRIT, ERR
+from .output import send, send_header
+from .scheduler import DONE, carry_on, run_sync
+
+if TYPE_CHECKING:
+    from ..config.build import Builder
+    from ..http.routing import Handler, Location
+    from .vm import LuaVM
+
+
+class Code:
+    """The code of one ``*_by_lua*`` directive: a source, or a template for the path of its file."""
+
+    __slots__ = ("_files", "_number", "file", "line", "name", "path", "phase", "source")
+
+    def __init__(self, phase: str, path: Template | None, source: bytes | None, name: bytes, file: str, line: int) -> None:
+        self.phase = phase.encode()
+        self.path = path
+        self.source = source
+        self.name = name
+        self.file = file
+        self.line = line
+        self._number = 0
+        self._files: dict[bytes, int] = {}
+
+    def chunk(self, vm: LuaVM, r: Request | None, cache: bool) -> int:
+        """The number of the compiled chunk; what is negative is minus the status to answer with, its reason being in the log."""
+        if self.path is None:
+            return self._number or self._inline(vm, r, cache)
+        path = self.path.const if r is None else self.path(r)
+        assert path is not None
+        if cache:
+            number = self._files.get(path)
+            if number is not None:
+                return number
+        return self._file(vm, r, cache, path)
+
+    def _inline(self, vm: LuaVM, r: Request | None, cache: bool) -> int:
+        number = vm.code.number()
+        assert self.source is not None
+        error = vm.compile(number, self.source, self.name, not cache)
+        if error is not None:
+            _log(vm, r, ERR, b"failed to load inlined Lua code: " + error)
+            return -500
+        self._number = number
+        return number
+
+    def _file(self, vm: LuaVM, r: Request | None, cache: bool, path: bytes) -> int:
+        full = path if path.startswith(b"/") else vm.prefix + path
+        try:
+            number, source = vm.code.file(full)
+        except OSError as error:
+            reason = b"cannot open %s" % full if error.errno == 2 else b"cannot open %s: %s" % (full, str(error.strerror).encode())
+            _log(vm, r, ERR, b'failed to load external Lua file "%s": %s' % (full, reason))
+            return -404 if error.errno == 2 else -500
+        if source is not None:
+            message = vm.compile(number, source, b"@" + full, not cache)
+            if message is not None:
+                vm.code.forget(full)
+                _log(vm, r, ERR, b'failed to load external Lua file "%s": %s' % (full, message))
+                return -500
+        if cache:
+            self._files[path] = number
+        return number
+
+
+def _log(vm: LuaVM, r: Request | None, level: int, message: bytes) -> None:
+    if r is None:
+        vm.config.error_log.write(level, message)
+    else:
+        r.log(level, message)
+
+
+def make_content(loc: Location, code: Code) -> Handler:
+    """The handler for ``content_by_lua*``."""
+    conf = loc.conf["lua"]
+    config = loc.server.config
+    cache, need_body = conf.code_cache, conf.need_request_body
+
+    async def content(r: Request) -> int | None:
+        vm = config.lua
+        if need_body:
+            await read_body(r)
+        chunk = code.chunk(vm, r, cache)
+        if chunk < 0:
+            return -chunk
+        vm.r = r
+        answer = vm.start(b"content", chunk, r.lua, r.header_sent)
+        if answer[0] == DONE:
+            r.lua = answer[1]
+            if answer[2] is not None:
+                send(r, answer[2])
+            elif not r.header_sent:
+                send_header(r)
+            return OK
+        rc = await carry_on(vm, r, answer)
+        if rc is None:
+            send_header(r)
+            return OK
+        return rc
+
+    return content
+
+
+def make_phase(loc: Location, code: Code) -> Handler:
+    """The handler for ``rewrite_by_lua*`` and ``access_by_lua*``: declines unless the code ended the request."""
+    conf = loc.conf["lua"]
+    config = loc.server.config
+    cache, need_body, phase = conf.code_cache, conf.need_request_body, code.phase
+
+    async def handler(r: Request) -> int | None:
+        vm = config.lua
+        if need_body:
+            await read_body(r)
+        chunk = code.chunk(vm, r, cache)
+        if chunk < 0:
+            return -chunk
+        vm.r = r
+        rc = await carry_on(vm, r, vm.start(phase, chunk, r.lua, r.header_sent))
+        if rc is None and r.header_sent:
+            return OK
+        return rc
+
+    return handler
+
+
+def make_log(loc: Location, code: Code) -> Callable[[Request], None]:
+    """The handler for ``log_by_lua*``."""
+    config = loc.server.config
+    cache = loc.conf["lua"].code_cache
+
+    def log(r: Request) -> None:
+        vm = config.lua
+        chunk = code.chunk(vm, r, cache)
+        if chunk < 0:
+            return
+        ok, result = run_sync(vm, r, b"log", chunk)
+        if not ok:
+            r.log(ERR, b"failed to run log_by_lua*: " + result)
+
+    return log
+
+
+def make_set(cf: Builder, code: Code, variable: Variable, args: list[Template]) -> Callable[[Request], int | None]:
+    """The operation for ``set_by_lua*`` in the sequence of rewrite directives."""
+    config = cf.config
+
+    def set_(r: Request) -> int | None:
+        vm = config.lua
+        chunk = code.chunk(vm, r, r.loc.conf["lua"].code_cache)
+        if chunk < 0:
+            return -chunk
+        vm.set_args = tuple(arg(r) for arg in args)
+        ok, result = run_sync(vm, r, b"set", chunk)
+        if not ok:
+            r.log(ERR, b"failed to run set_by_lua*: " + result)
+            return 500
+        assert variable.set is not None
+        variable.set(r, to_bytes(result))
+        return None
+
+    return set_
+
+
+def to_bytes(value: Any) -> bytes:
+    """A Lua result as the text that a variable gets."""
+    if isinstance(value, bytes):
+        return value
+    if value is None:
+        return b""
+    if value is True:
+        return b"true"
+    if value is False:
+        return b"false"
+    if isinstance(value, float):
+        return b"%.14g" % value
+    return str(value).encode()
+
+
+async def read_body(r: Request) -> None:
+    """``lua_need_request_body on``."""
+    from ..http.body import RequestBody
+
+    main = r.main
+    if main.body is None:
+        main.body = RequestBody(main)
+    await main.body.read()
+
+
+__all__ = ["CRIT", "Code", "make_content", "make_log", "make_phase", "make_set", "read_body", "to_bytes"]

@@ -1,0 +1,204 @@
+-- ngx.location.capture and capture_multi. https://github.com/openresty/lua-nginx-module#ngxlocationcapture
+-- The options of each subrequest cross as a flat run of values, the responses come back the same way.
+
+local rt = ...
+
+local type, rawset, error, tostring, pairs, select, unpack, next = type, rawset, error, tostring, pairs, select, unpack, next
+local wait, ops, py = rt.wait, rt.ops, rt.py
+local OP_CAPTURE = ops.capture
+local method_names = rt.method_names
+
+local PHASES = rt.phases("rewrite access content")
+local SHARE, COPY, FORWARD = 1, 2, 4
+
+local function flatten(flat, n, options, what, index)
+    local count_at = n
+    n = n + 1
+    local count = 0
+    for key, value in pairs(options) do
+        if type(key) ~= "string" then
+            error("attempt to use a non-string key in the \"vars\" option table", 4)
+        end
+        local kind = type(value)
+        if kind ~= "string" and kind ~= "number" then
+            error("attempt to use bad variable value type " .. kind, 4)
+        end
+        flat[n], flat[n + 1] = key, tostring(value)
+        n = n + 2
+        count = count + 1
+    end
+    flat[count_at] = count
+    return n
+end
+
+local function pairs_option(flat, n, value, name, index)
+    if value == nil then
+        flat[n] = 0
+        return n + 1
+    elseif type(value) ~= "table" then
+        error("Bad " .. name .. " option value", 4)
+    end
+    return flatten(flat, n, value, name, index)
+end
+
+local function flag_option(value, name, bit)
+    if value == nil then
+        return 0
+    elseif type(value) ~= "boolean" then
+        error("Bad " .. name .. " option value", 4)
+    end
+    return value and bit or 0
+end
+
+-- Append one request to `flat` from position n: uri, method, args, body, flags, state, vars, headers.
+local function request(flat, n, uri, opts, index)
+    local kind = type(uri)
+    if kind == "number" then
+        uri = tostring(uri)
+    elseif kind ~= "string" then
+        error("bad argument #1 to 'capture' (string expected, got " .. (uri == nil and "nil" or kind) .. ")", 3)
+    end
+    flat[n] = uri
+    if opts == nil then
+        flat[n + 1], flat[n + 2], flat[n + 3], flat[n + 4], flat[n + 5], flat[n + 6], flat[n + 7] = "GET", false, false, 0, 0, 0, 0
+        return n + 8
+    end
+    if type(opts) ~= "table" then
+        error("expecting table as the 2nd argument for subrequest " .. index .. ", but got " .. type(opts), 3)
+    end
+    local args = opts.args
+    kind = type(args)
+    if kind == "table" then
+        args = ngx.encode_args(args)
+    elseif kind == "number" then
+        args = tostring(args)
+    elseif kind ~= "string" and kind ~= "nil" then
+        error("Bad args option value", 3)
+    end
+    local vars, headers = opts.vars, opts.headers
+    local flags = flag_option(opts.share_all_vars, "share_all_vars", SHARE) + flag_option(opts.copy_all_vars, "copy_all_vars", COPY)
+    if opts.always_forward_body then
+        flags = flags + FORWARD
+    end
+    local method = opts.method
+    if method == nil then
+        method = "GET"
+    elseif type(method) ~= "number" then
+        error("Bad http request method", 3)
+    else
+        local name = method_names[method]
+        if not name then
+            py.log(4, "unsupported HTTP method: " .. method)
+            error("failed to issue subrequest: -1", 3)
+        end
+        method = name
+    end
+    local state = 0
+    local ctx = opts.ctx
+    if ctx ~= nil then
+        if type(ctx) ~= "table" then
+            error("Bad ctx option value type " .. type(ctx) .. ", expected a Lua table", 3)
+        end
+        state = rt.state_with_ctx(ctx)
+    end
+    local body = opts.body
+    kind = type(body)
+    if kind == "number" then
+        body = tostring(body)
+    elseif kind ~= "string" and kind ~= "nil" then
+        error("Bad http request body", 3)
+    end
+    flat[n + 1], flat[n + 2], flat[n + 3], flat[n + 4], flat[n + 5] = method, args or false, body or false, flags, state
+    n = pairs_option(flat, n + 6, vars, "vars", index)
+    return pairs_option(flat, n, headers, "headers", index)
+end
+
+-- The result table from status, truncated, body, and the number of headers that follow from position `at`.
+local function response(flat, at)
+    local header = {}
+    local count = flat[at + 3]
+    local res = { status = flat[at], truncated = flat[at + 1], body = flat[at + 2], header = header }
+    at = at + 4
+    for i = at, at + count * 2 - 2, 2 do
+        local key, value = flat[i], flat[i + 1]
+        local have = header[key]
+        if have == nil then
+            header[key] = value
+        elseif type(have) == "table" then
+            have[#have + 1] = value
+        else
+            header[key] = { have, value }
+        end
+    end
+    return res, at + count * 2
+end
+
+local function failed(status, message)
+    if status == nil then
+        error(message, 3)
+    end
+end
+
+local location = {}
+
+function location.capture(...)
+    local n = select("#", ...)
+    if n ~= 1 and n ~= 2 then
+        error("expecting one or two arguments", 2)
+    end
+    rt.require_phase(PHASES, 2)
+    local uri, opts = ...
+    local flat = {}
+    local last = request(flat, 1, uri, opts, 0) - 1
+    flat = { wait(OP_CAPTURE, 1, unpack(flat, 1, last)) }
+    failed(flat[1], flat[2])
+    return (response(flat, 1))
+end
+
+local function responses(flat, at, count)
+    if count == 0 then
+        return
+    end
+    local res, next_at = response(flat, at)
+    return res, responses(flat, next_at, count - 1)
+end
+
+function location.capture_multi(...)
+    local n = select("#", ...)
+    if n ~= 1 then
+        error("only one argument is expected, but got " .. n, 2)
+    end
+    local requests = ...
+    if type(requests) ~= "table" then
+        rt.bad_argument(1, "capture_multi", "table expected, got " .. type(requests), 2)
+    end
+    local count = #requests
+    if count == 0 then
+        error("at least one subrequest should be specified", 2)
+    end
+    rt.require_phase(PHASES, 2)
+    local flat, at = {}, 1
+    for i = 1, count do
+        local query = requests[i]
+        if query == nil then
+            error("only array-like tables are allowed", 2)
+        elseif type(query) ~= "table" then
+            error("the query argument " .. (i - 1) .. " is not a table, but a " .. type(query), 2)
+        end
+        local nargs = #query
+        if nargs ~= 1 and nargs ~= 2 then
+            error("query argument " .. (i - 1) .. " expecting one or two arguments", 2)
+        end
+        at = request(flat, at, query[1], query[2], i - 1)
+    end
+    flat = { wait(OP_CAPTURE, count, unpack(flat, 1, at - 1)) }
+    failed(flat[1], flat[2])
+    return responses(flat, 1, count)
+end
+
+rawset(ngx, "location", location)
+
+rt.getters.is_subrequest = function()
+    rt.require_request(3)
+    return py.is_subrequest()
+end

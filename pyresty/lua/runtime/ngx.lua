@@ -1,0 +1,97 @@
+-- The table ngx itself: fields that are computed on access (ngx.status, ngx.ctx, …) are rows of two tables, getters and setters.
+
+local rt = ...
+
+local rawset, error, type, setmetatable, select, tostring = rawset, error, type, setmetatable, select, tostring
+
+local getters, setters = {}, {}
+rt.getters, rt.setters = getters, setters
+
+ngx = setmetatable({}, {
+    __index = function(_, key)
+        local get = getters[key]
+        if get then
+            return get()
+        end
+    end,
+    __newindex = function(t, key, value)
+        local set = setters[key]
+        if set then
+            return set(value)
+        end
+        rawset(t, key, value)
+    end,
+})
+package.loaded.ngx = ngx
+ndk = { set_var = {} }
+package.loaded.ndk = ndk
+
+-- Phases by name → what messages call them.
+local contexts = {
+    init = "init_by_lua*",
+    init_worker = "init_worker_by_lua*",
+    set = "set_by_lua*",
+    rewrite = "rewrite_by_lua*",
+    access = "access_by_lua*",
+    content = "content_by_lua*",
+    log = "log_by_lua*",
+    timer = "ngx.timer",
+    header_filter = "header_filter_by_lua*",
+    body_filter = "body_filter_by_lua*",
+    balancer = "balancer_by_lua*",
+    exit_worker = "exit_worker_by_lua*",
+}
+
+-- phases("rewrite access content") → the set to give to rt.require_phase.
+function rt.phases(text)
+    local set = {}
+    for name in text:gmatch("%S+") do
+        set[name] = true
+    end
+    return set
+end
+
+-- Refuse a function outside of its phases, with OpenResty's message; level is that of the user's call.
+function rt.require_phase(set, level)
+    local r = rt.r
+    local phase = r and r.phase or "init"
+    if not set[phase] then
+        error("API disabled in the context of " .. (contexts[phase] or phase), (level or 2) + 1)
+    end
+    return r
+end
+
+-- The request's state, for functions that only need some request.
+function rt.require_request(level)
+    local r = rt.r
+    if not r or r.phase == "init" or r.phase == "init_worker" or r.phase == "timer" then
+        if r and r.phase then
+            error("API disabled in the context of " .. (contexts[r.phase] or r.phase), (level or 2) + 1)
+        end
+        error("no request found", (level or 2) + 1)
+    end
+    return r
+end
+
+-- The text of an argument error, as luaL_argerror writes it.
+function rt.bad_argument(n, name, message, level)
+    error("bad argument #" .. n .. " to '" .. name .. "' (" .. message .. ")", (level or 2) + 1)
+end
+
+function rt.typename(value, n)
+    if value == nil then
+        return n and n < 1 and "no value" or "nil"
+    end
+    return type(value)
+end
+
+-- luaL_checklstring: strings and numbers.
+function rt.check_string(value, n, name, level)
+    local kind = type(value)
+    if kind == "string" then
+        return value
+    elseif kind == "number" then
+        return tostring(value)
+    end
+    rt.bad_argument(n, name, "string expected, got " .. (value == nil and "nil" or kind), (level or 2) + 1)
+end

@@ -1,0 +1,73 @@
+"""Runs a Lua handler for a request: into Lua once, out once, and once more for everything it waits for.
+
+The Lua half is ``runtime/scheduler.lua``; what crosses is described there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..http.request import OK, REDIRECTED, Request
+from ..process.logs import ERR
+from .output import send
+
+if TYPE_CHECKING:
+    from .vm import LuaVM
+
+DONE, FAILED, NO_CHUNK = 0, -1, -2
+
+
+class Exit(Exception):
+    """Ends a handler with a code: raised by operations after which the Lua thread is never resumed (``ngx.exit``, ``ngx.exec``)."""
+
+    def __init__(self, code: int | None) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+async def carry_on(vm: LuaVM, r: Request, answer: Any) -> int | None:
+    """Go on from Lua's answer until the handler has ended. Returns a handler's code: None if it ran to its end."""
+    while True:
+        r.lua = answer[1]
+        if answer[2] is not None:
+            send(r, answer[2])
+        code = answer[0]
+        if code == DONE:
+            return None
+        if code < 0:
+            return fail(r, answer[3])
+        tid = answer[3]
+        try:
+            results = await vm.ops[code](r, *answer[4:])
+        except Exit as end:
+            vm.cancel(tid)
+            return end.code
+        except BaseException:
+            vm.cancel(tid)
+            raise
+        vm.r = r
+        answer = vm.resume(tid, *results)
+
+
+def run_sync(vm: LuaVM, r: Request, phase: bytes, chunk: int, *args: bytes | None) -> tuple[bool, Any]:
+    """Run a handler that may not wait (``set_by_lua*``, ``log_by_lua*``): whether it ended well, and its first result."""
+    outer = vm.r
+    vm.r = r
+    answer = vm.start(phase, chunk, r.lua, r.header_sent, *args)
+    vm.r = outer
+    r.lua = answer[1]
+    if answer[0] == DONE:
+        return True, answer[3]
+    if answer[0] < 0:
+        return False, answer[3]
+    vm.cancel(answer[3])
+    return False, b"attempt to yield across C-call boundary"
+
+
+def fail(r: Request, message: bytes) -> int:
+    """Log a handler's error as OpenResty does; the answer is 500."""
+    r.log(ERR, b"lua entry thread aborted: runtime error: " + message)
+    return 500
+
+
+__all__ = ["OK", "REDIRECTED", "Exit", "carry_on", "fail", "run_sync"]

@@ -1,0 +1,137 @@
+"""One LuaJIT VM per worker, and the border between it and Python.
+
+Across the border go bytes, numbers, booleans, None and flat tuples of them, nothing else: a Lua table or function that Python keeps
+after the coroutine that passed it has died would crash the process. The only Lua objects that Python holds are the dispatcher's
+functions below, made at start-up in the main state. Python functions that Lua calls never raise; they return a code or
+``(None, message)``, and the Lua side raises, so that messages carry the user's file and line.
+
+While Lua runs, ``vm.r`` is the request it runs for; that is how Python functions know, without an object crossing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import lupa
+
+with lupa.allow_lua_module_loading():
+    from lupa import luajit21
+
+from ..http.request import Request
+from .code import CodeLoader
+
+if TYPE_CHECKING:
+    from ..config.build import Config
+
+RUNTIME = os.path.join(os.path.dirname(__file__), "runtime")
+LUALIB = os.path.join(os.path.dirname(os.path.dirname(__file__)), "lualib")
+
+#: The groups of the API, in the order they are loaded: api/NAME.py (where there is one) and runtime/NAME.lua.
+GROUPS = ("constants", "log", "output", "var", "time", "location", "control", "socket")
+
+#: The phases as Lua knows them, and their names in messages.
+CONTEXTS = {
+    "init": "init_by_lua*",
+    "init_worker": "init_worker_by_lua*",
+    "set": "set_by_lua*",
+    "rewrite": "rewrite_by_lua*",
+    "access": "access_by_lua*",
+    "content": "content_by_lua*",
+    "log": "log_by_lua*",
+}
+
+#: An operation that Lua waits for: ``await op(r, *args)`` gives the tuple of results.
+Operation = Callable[..., Any]
+
+
+class LuaVM:
+    """The VM with the ngx API in it. ``config`` is the configuration whose code it runs."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.r: Request | None = None
+        self.context = b"init_by_lua*"
+        self.set_args: tuple[bytes, ...] = ()
+        self.prefix = config.prefix.rstrip("/").encode() + b"/"
+        self.code = CodeLoader(LUALIB)
+        self.functions: dict[str, Callable[..., Any]] = {}
+        self.ops: list[Operation] = [_reserved]
+        numbers: dict[str, int] = {}
+        for group in GROUPS:
+            if os.path.exists(os.path.join(os.path.dirname(__file__), "api", group + ".py")):
+                module = import_module(f"{__package__}.api.{group}")
+                for name, op in getattr(module, "OPERATIONS", {}).items():
+                    numbers[name] = len(self.ops)
+                    self.ops.append(op)
+                if hasattr(module, "functions"):
+                    self.functions.update(module.functions(self))
+        self.functions["module"] = self.code.module
+        self.functions["bundled"] = self.code.bundled
+        self.runtime = luajit21.LuaRuntime(encoding=None, unpack_returned_tuples=True, register_eval=False)
+        self._boot(numbers)
+
+    def _boot(self, numbers: dict[str, int]) -> None:
+        lua = self.runtime
+        rt = lua.execute(b"local rt = { py = {}, ops = {} }; python = nil; package.loaded.python = nil; return rt")
+        for name, function in self.functions.items():
+            rt[b"py"][name.encode()] = function
+        for name, number in numbers.items():
+            rt[b"ops"][name.encode()] = number
+        load = lua.eval(b"function(rt, source, name) local fn, err = load(source, name) if not fn then error(err) end fn(rt) end")
+        for name in ("scheduler", "loader", "ngx", *GROUPS):
+            path = os.path.join(RUNTIME, name + ".lua")
+            with open(path, "rb") as f:
+                load(rt, f.read(), b"=(pyresty)" if not os.environ.get("PYRESTY_LUA_NAMES") else b"@" + path.encode())
+        self._rt = rt
+        self.start = rt[b"start"]
+        self.resume = rt[b"resume"]
+        self.cancel = rt[b"cancel"]
+        self.counts = rt[b"counts"]
+        self._release = rt[b"release"]
+        self._compile = rt[b"compile"]
+        self._guard = rt[b"guard_globals"]
+        package = lua.globals()[b"package"]
+        self.default_path = bytes(package[b"path"])
+        self.default_cpath = bytes(package[b"cpath"])
+        self.code.path = self.default_path
+
+    def compile(self, number: int, source: bytes, name: bytes, factory: bool) -> bytes | None:
+        """Compile a chunk under ``number``; returns LuaJIT's message if it doesn't compile."""
+        error: bytes | None = self._compile(number, source, name, factory)
+        return error
+
+    def set_paths(self, path: bytes | None, cpath: bytes | None) -> None:
+        """Set ``package.path`` and ``package.cpath`` where the configuration gives them."""
+        package = self.runtime.globals()[b"package"]
+        if path is not None:
+            package[b"path"] = path
+        if cpath is not None:
+            package[b"cpath"] = cpath
+        self.code.path = bytes(package[b"path"])
+
+    def guard_globals(self) -> None:
+        """From now on new globals are warned of (``lua_code_cache on``, after init)."""
+        self._guard()
+
+    def release(self, r: Request) -> None:
+        """Forget the Lua side's state of a request that has ended."""
+        if r.lua:
+            self._release(r.lua)
+            r.lua = 0
+
+
+async def _reserved(r: Request) -> tuple[()]:
+    raise AssertionError("operation 0 does not exist")
+
+
+def lua_version() -> str:
+    """LuaJIT's version, for ``-V``."""
+    version: bytes = luajit21.LuaRuntime(encoding=None).eval(b"jit.version")
+    return version.decode()
+
+
+__all__ = ["CONTEXTS", "LuaVM", "lua_version", "sys"]

@@ -1,0 +1,3 @@
+-- resty.core.phase: ngx.get_phase; part of the server here, so the name only has to load.
+
+return { version = require("resty.core.base").version }
