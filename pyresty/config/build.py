@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..http.phases import chain
 from ..http.routing import Location, NameTable, Server
 from ..http.template import Template, TemplateError, Variable, encode, split
 from . import hints, known
@@ -390,8 +391,7 @@ class Builder:
         while factory is None and outer.kind == "if" and outer.parent is not None:
             outer = outer.parent
             factory = outer.content_factory
-        if factory is not None:
-            loc.content = factory(loc)
+        loc.content = factory(loc) if factory is not None else chain(loc.content_chain)
         table = loc.locations
         table.redirects = False
         regex = []
@@ -411,7 +411,7 @@ class Builder:
         loc.nests = bool(table.exact or table.prefix or table.regex)
         quiet = not (loc.script or loc.rewrite or loc.preaccess or loc.access or loc.precontent)
         loc.simple = (
-            quiet and loc.content is not None and loc.limit_except is None and not loc.core.internal
+            quiet and loc.limit_except is None and not loc.core.internal
             and not loc.auto_redirect and loc.server.script is None
         )  # fmt: skip
 

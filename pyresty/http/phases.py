@@ -1,26 +1,32 @@
 """The way of a request through nginx's phases, and what happens to the code that a handler returns.
 
-``run`` is one coroutine for the whole request. It is started by stepping it once (``start``); only a request that really waits
-becomes a task. Phases: https://nginx.org/en/docs/dev/development_guide.html#http_phases
+A request of which only the content handler has to run is that one call, when the handler answers at once. Otherwise ``run`` is one
+coroutine for the whole request, started by stepping it once (``start``); only a request that really waits becomes a task. Phases: https://nginx.org/en/docs/dev/development_guide.html#http_phases
 """
 
 from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Coroutine, Generator
-from typing import Any
+from collections.abc import Awaitable, Coroutine, Generator
+from typing import TYPE_CHECKING, Any
 
 from ..process.logs import CRIT, ERR, INFO
 from .regex import set_captures
 from .request import ERROR, OK, REDIRECTED, Finalize, Request
 from .special import special_response
 
+if TYPE_CHECKING:
+    from .routing import Handler, Location
 
-async def run(r: Request) -> None:
-    """Serve ``r``: phases, internal redirects, error pages, until the response is complete. Never raises for a user's mistake."""
+
+async def run(r: Request, content: Awaitable[int | None] | None = None) -> None:
+    """Serve ``r``: phases, internal redirects, error pages, until the response is complete. Never raises for a user's mistake.
+
+    ``content`` is what a content handler that was called directly wants to have awaited.
+    """
     try:
-        rc = await _phases(r)
+        rc = await _phases(r) if content is None else await content or OK
         while rc == REDIRECTED or (rc != OK and not r.header_sent):
             if rc != REDIRECTED:
                 rc = await special_response(r, rc)
@@ -37,6 +43,14 @@ async def run(r: Request) -> None:
     elif not r.header_sent:
         _empty(r)
     r.finish()
+
+
+async def _answer(rc: int | None) -> int | None:
+    return rc
+
+
+async def _raise(error: Exception) -> int | None:
+    raise error
 
 
 async def _late(r: Request, status: int) -> int:
@@ -94,7 +108,7 @@ async def _phases(r: Request) -> int:
             if head.captures is not None:
                 set_captures(r, head.captures)
             if loc.simple:
-                return await loc.content(r) or OK  # type: ignore[misc]
+                return await content(r)
         else:
             found = _find_location(r)
             if isinstance(found, int):
@@ -146,9 +160,7 @@ async def _phases(r: Request) -> int:
 
 def _find_location(r: Request) -> Any:
     """Phase find_config: choose the location; an int is the status to end with. nginx: ``ngx_http_core_find_config_phase``."""
-    loc, match = r.server.locations.find(r.uri)
-    if loc is None:
-        loc = r.server.root
+    loc, match = r.server.find_location(r.uri)
     r.loc = loc
     r.match = match
     if match is not None:
@@ -199,25 +211,67 @@ async def _access(r: Request) -> int | None:
 
 
 async def content(r: Request) -> int:
-    """Phase content: the location's own handler, else index, autoindex, static in turn, else 404 or 403."""
-    loc = r.loc
-    if loc.content is not None:
-        return await loc.content(r) or OK
-    for handler in loc.content_chain:
-        rc = await handler(r)
-        if rc is not None:
-            return rc
-    if r.uri.endswith(b"/"):
-        r.log(ERR, b'directory index of "%s" is forbidden' % (loc.core.path(r)))
-        return 403
-    r.log(ERR, "no handler found")
-    return 404
+    """Phase content: the location's own handler."""
+    rc = r.loc.content(r)
+    if rc.__class__ is not int and rc is not None:
+        rc = await rc  # type: ignore[misc]
+    return rc or OK  # type: ignore[return-value]
+
+
+def chain(handlers: tuple[Handler, ...]) -> Handler:
+    """The content handler of a location without one of its own: index, autoindex, static in turn, else 404 or 403."""
+
+    def try_in_turn(r: Request) -> Any:
+        for handler in handlers:
+            rc = handler(r)
+            if rc is not None:
+                return rc
+        if r.uri.endswith(b"/"):
+            r.log(ERR, b'directory index of "%s" is forbidden' % r.loc.core.path(r))
+            return 403
+        r.log(ERR, "no handler found")
+        return 404
+
+    return try_in_turn
+
+
+def simple_location(r: Request) -> Location | None:
+    """The location of ``r`` if nothing but its content handler has to run, already entered; else None."""
+    head = r.head
+    loc: Location | None = head.location
+    if loc is None or not loc.simple:
+        return None
+    r.loc = loc
+    if head.captures is not None:
+        set_captures(r, head.captures)
+    return loc
+
+
+def at_once(r: Request, loc: Location) -> Coroutine[Any, Any, None] | None:
+    """Call the content handler of ``loc`` directly. None if that completed the response, else the coroutine that will."""
+    try:
+        rc = loc.content(r)
+        if rc == OK and r.header_sent:
+            r.finish()
+            return None
+    except Exception as error:
+        return run(r, _raise(error))
+    if rc is None or rc.__class__ is int:
+        return run(r, _answer(rc))  # type: ignore[arg-type]
+    return run(r, rc)  # type: ignore[arg-type]
 
 
 def start(r: Request, ended: Any, coro: Coroutine[Any, Any, None] | None = None) -> None:
-    """Step the request once, directly; if it stops to wait, a task carries it on. ``ended(r)`` is called when it is complete."""
+    """Serve the request as far as it goes without waiting; if it has to wait, a task carries it on.
+
+    ``ended(r)`` is called when it is complete.
+    """
     if coro is None:
-        coro = run(r)
+        loc = simple_location(r)
+        coro = run(r) if loc is None else at_once(r, loc)
+        if coro is None:
+            ended(r)
+            return
     try:
         waited = coro.send(None)
     except StopIteration:
@@ -262,4 +316,4 @@ def _traceback() -> str:
     return "internal error, please report it: " + traceback.format_exc().replace("\n", "\\n")
 
 
-__all__ = ["ERROR", "OK", "REDIRECTED", "content", "run", "start"]
+__all__ = ["ERROR", "OK", "REDIRECTED", "at_once", "begin", "chain", "content", "run", "start"]

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from ..modules.http_core import CoreLocation, CoreServer
     from .request import Request
 
-#: A phase handler: returns None to decline, else a code from ``phases`` or an HTTP status.
-Handler = Callable[["Request"], Awaitable["int | None"]]
+#: A phase handler: answers None to decline, else a code from ``request`` or an HTTP status. Content handlers may answer at once;
+#: all others, and content handlers that have to wait, are coroutine functions.
+Handler = Callable[["Request"], "int | None | Awaitable[int | None]"]
 #: A sequence of rewrite directives, run at once: None to go on, else a code or status.
 Script = Callable[["Request"], "int | None"]
 HeaderFilter = Callable[["Request"], None]
@@ -51,7 +52,7 @@ class Location:
         self.precontent: tuple[Handler, ...] = ()
         #: Makes the content handler from the location that is to run it (an ``if`` inherits the factory, with settings of its own).
         self.content_factory: Callable[[Location], Handler] | None = None
-        self.content: Handler | None = None
+        self.content: Handler = _no_content
         self.content_chain: tuple[Handler, ...] = ()
         self.log: tuple[Callable[[Request], None], ...] = ()
         self.header_filters: tuple[HeaderFilter, ...] = ()
@@ -60,6 +61,14 @@ class Location:
         self.auto_redirect = False
         self.limit_except: tuple[frozenset[bytes], Location] | None = None
         self.simple = False
+
+
+def _no_content(r: Request) -> int:
+    return 404
+
+
+#: Look-ups that a server remembers.
+_FOUND = 4096
 
 
 class Locations:
@@ -132,6 +141,18 @@ class Server:
         self.names: list[tuple[str, str, Any]] = []
         self.listens: list[Any] = []
         self.name = b""
+        self._found: dict[bytes, tuple[Location, Any]] = {}
+
+    def find_location(self, uri: bytes) -> tuple[Location, Any]:
+        """The location for ``uri`` and the match object if a regular expression chose it; recent answers are remembered."""
+        found = self._found.get(uri)
+        if found is None:
+            loc, match = self.locations.find(uri)
+            found = loc or self.root, match
+            if len(self._found) >= _FOUND:
+                self._found.clear()
+            self._found[uri] = found
+        return found
 
 
 class NameTable:

@@ -6,12 +6,13 @@ They are run like main requests, by ``phases.run``, as a part of whatever waits 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
 from ..process.logs import ERR
-from .output import build_head
-from .phases import run
-from .request import MAX_SUBREQUESTS, Request
+from .phases import at_once, run
+from .regex import set_captures
+from .request import Request
 
 if TYPE_CHECKING:
     from .body import RequestBody
@@ -72,21 +73,36 @@ class Subrequest(Request):
     async def drain(self) -> None:
         pass
 
-    def log_phase(self) -> None:
-        """Subrequests are logged only with ``log_subrequest on``."""
-        if self.loc.core.log_subrequest:
-            for log in self.loc.log:
-                log(self)
+
+def begin_subrequest(sub: Subrequest) -> Coroutine[Any, Any, None] | None:
+    """Serve a subrequest as far as it goes without waiting. None if that was to its end, else the coroutine that gets there."""
+    server = sub.server
+    loc, match = server.find_location(sub.uri)
+    if loc.simple:
+        sub.loc = loc
+        if match is not None:
+            set_captures(sub, match)
+        coro = at_once(sub, loc)
+        if coro is None:
+            _ended(sub)
+            return None
+    else:
+        coro = run(sub)
+    return _finish(sub, coro)
 
 
-async def run_subrequest(sub: Subrequest) -> None:
-    """Serve a subrequest to its end."""
-    await run(sub)
+async def _finish(sub: Subrequest, coro: Coroutine[Any, Any, None]) -> None:
+    await coro
+    _ended(sub)
+
+
+def _ended(sub: Subrequest) -> None:
     if sub.loc.core.log_subrequest:
-        sub.log_phase()
+        for log in sub.loc.log:
+            log(sub)
     if sub.lua:
         sub.server.config.lua.release(sub)
-    if sub.body is not None:
+    if sub.body is not None and sub.body is not sub.main.body:
         sub.body.close()
 
 
@@ -96,6 +112,3 @@ def may_go_deeper(parent: Request) -> bool:
         parent.log(ERR, b'lua subrequests cycle while processing "%s"' % parent.uri)
         return False
     return True
-
-
-__all__ = ["MAX_SUBREQUESTS", "Subrequest", "build_head", "may_go_deeper", "run_subrequest"]

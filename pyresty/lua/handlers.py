@@ -5,7 +5,7 @@ The content handler is the path that everything else is measured by: one call in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from ..http.request import OK, Request
@@ -89,10 +89,8 @@ def make_content(loc: Location, code: Code) -> Handler:
     config = loc.server.config
     cache, need_body = conf.code_cache, conf.need_request_body
 
-    async def content(r: Request) -> int | None:
+    def content(r: Request) -> int | Awaitable[int | None]:
         vm = config.lua
-        if need_body:
-            await read_body(r)
         chunk = code.chunk(vm, r, cache)
         if chunk < 0:
             return -chunk
@@ -105,13 +103,21 @@ def make_content(loc: Location, code: Code) -> Handler:
             elif not r.header_sent:
                 send_header(r)
             return OK
+        return wait(vm, r, answer)
+
+    async def wait(vm: LuaVM, r: Request, answer: Any) -> int | None:
         rc = await carry_on(vm, r, answer)
         if rc is None:
             send_header(r)
             return OK
         return rc
 
-    return content
+    async def read_first(r: Request) -> int | None:
+        await read_body(r)
+        rc = content(r)
+        return rc if isinstance(rc, int) else await rc
+
+    return read_first if need_body else content
 
 
 def make_phase(loc: Location, code: Code) -> Handler:

@@ -41,7 +41,7 @@ def make_index(loc: Location) -> Any:
     """The handler for a location."""
     names = loc.conf["index"].names
 
-    async def index(r: Request) -> int | None:
+    def index(r: Request) -> int | None:
         if not r.uri.endswith(b"/"):
             return None
         if r.method not in (b"GET", b"HEAD", b"POST"):

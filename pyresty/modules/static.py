@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from ..config.directives import Module
@@ -75,7 +75,7 @@ def make_static(loc: Location) -> Callable[[Request], object]:
     core = loc.core
     etags = core.etag
 
-    async def static(r: Request) -> int | None:
+    def static(r: Request) -> int | None | Awaitable[int]:
         if r.method not in _METHODS:
             return 405
         uri = r.uri
@@ -101,7 +101,7 @@ def make_static(loc: Location) -> Callable[[Request], object]:
             r.content_type = core.type_of(uri)
         r.allow_ranges = True
         if size > SMALL:
-            return await _large(r, path, size, mtime, etags)
+            return _large(r, path, size, mtime, etags)
         kept = _kept.get(path)
         if kept is None or kept.key != (info.st_mtime_ns, size, info.st_ino):
             try:

@@ -10,7 +10,7 @@ from ...http.body import RequestBody
 from ...http.dates import http_time
 from ...http.phases import begin
 from ...http.request import Request
-from ...http.subrequest import Subrequest, may_go_deeper, run_subrequest
+from ...http.subrequest import Subrequest, begin_subrequest, may_go_deeper
 from ...http.uri import UnsafeURI, parse_unsafe_uri
 
 if TYPE_CHECKING:
@@ -21,6 +21,22 @@ SHARE, COPY, FORWARD = 1, 2, 4
 _FIELDS = 6  # uri, method, args, body, flags, state; then the counted runs of vars and headers
 
 
+async def capture_plain(r: Request, *uris: bytes) -> tuple[Any, ...]:
+    """``capture`` for subrequests without options."""
+    if r.subrequests == 0 or b"content-length" in r.index or b"transfer-encoding" in r.index:
+        flat: list[Any] = []
+        for uri in uris:
+            flat += (uri, b"GET", False, False, 0, 0, 0, 0)
+        return await capture(r, len(uris), *flat)
+    subs = []
+    for raw in uris:
+        parsed = _parsed.get(raw) or _parse(r, raw)
+        if isinstance(parsed, bytes):
+            return None, parsed
+        subs.append(Subrequest(r, parsed[0], parsed[1], b"GET"))
+    return await _run(r, subs)
+
+
 async def capture(r: Request, count: int, *flat: Any) -> tuple[Any, ...]:
     """Run ``count`` subrequests at once; the flat responses: status, truncated, body, number of headers, name, value, …
 
@@ -28,21 +44,43 @@ async def capture(r: Request, count: int, *flat: Any) -> tuple[Any, ...]:
     """
     at = 0
     subs: list[Subrequest] = []
-    for _ in range(count):
+    for _ in range(int(count)):
         made, at = _make(r, flat, at)
         if isinstance(made, bytes):
             return None, made
         subs.append(made)
-    if count == 1:
-        await run_subrequest(subs[0])
-    else:
-        tasks = [task for sub in subs if (task := begin(sub, run_subrequest(sub))) is not None]
+    return await _run(r, subs)
+
+
+async def _run(r: Request, subs: list[Subrequest]) -> tuple[Any, ...]:
+    waiting = [coro for sub in subs if (coro := begin_subrequest(sub)) is not None]
+    if len(waiting) == 1:
+        await waiting[0]
+    elif waiting:
+        tasks = [task for coro in waiting if (task := begin(r, coro)) is not None]
         if tasks:
             await asyncio.wait(tasks)
     answer: list[Any] = []
     for sub in subs:
         _response(sub, answer)
     return tuple(answer)
+
+
+#: Parsed forms of recent URIs.
+_parsed: dict[bytes, tuple[bytes, bytes | None]] = {}
+
+
+def _parse(r: Request, raw: bytes) -> tuple[bytes, bytes | None] | bytes:
+    """Path and arguments of a subrequest's URI, or the message that refuses it."""
+    try:
+        parsed = parse_unsafe_uri(raw)
+    except UnsafeURI:
+        r.log(4, b'unsafe URI "%s" was detected' % raw)
+        return b"unsafe uri in argument #1: " + raw
+    if len(_parsed) >= 1024:
+        _parsed.clear()
+    _parsed[raw] = parsed
+    return parsed
 
 
 def _make(r: Request, flat: tuple[Any, ...], at: int) -> tuple[Subrequest | bytes, int]:
@@ -57,11 +95,10 @@ def _make(r: Request, flat: tuple[Any, ...], at: int) -> tuple[Subrequest | byte
     at += 1
     extra_headers = flat[at : at + 2 * count]
     at += 2 * count
-    try:
-        uri, own_args = parse_unsafe_uri(raw)
-    except UnsafeURI:
-        r.log(4, b'unsafe URI "%s" was detected' % raw)
-        return b"unsafe uri in argument #1: " + raw, at
+    parsed = _parsed.get(raw) or _parse(r, raw)
+    if isinstance(parsed, bytes):
+        return parsed, at
+    uri, own_args = parsed
     if args is False:
         args = own_args
     elif own_args:
@@ -154,4 +191,4 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
     return {"is_subrequest": is_subrequest}
 
 
-OPERATIONS = {"capture": capture}
+OPERATIONS = {"capture": capture, "capture_plain": capture_plain}

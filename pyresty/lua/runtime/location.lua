@@ -5,7 +5,7 @@ local rt = ...
 
 local type, rawset, error, tostring, pairs, select, unpack, next = type, rawset, error, tostring, pairs, select, unpack, next
 local wait, ops, py = rt.wait, rt.ops, rt.py
-local OP_CAPTURE = ops.capture
+local OP_CAPTURE, OP_PLAIN = ops.capture, ops.capture_plain
 local method_names = rt.method_names
 
 local PHASES = rt.phases("rewrite access content")
@@ -139,6 +139,17 @@ local function failed(status, message)
     end
 end
 
+-- The result of one plain subrequest, most of which have few headers, without a table in between.
+local function plain(status, truncated, body, count, key, value, ...)
+    failed(status, truncated)
+    if count == 0 then
+        return { status = status, truncated = truncated, body = body, header = {} }
+    elseif count == 1 then
+        return { status = status, truncated = truncated, body = body, header = { [key] = value } }
+    end
+    return (response({ status, truncated, body, count, key, value, ... }, 1))
+end
+
 local location = {}
 
 function location.capture(...)
@@ -148,6 +159,9 @@ function location.capture(...)
     end
     rt.require_phase(PHASES, 2)
     local uri, opts = ...
+    if opts == nil and type(uri) == "string" then
+        return plain(wait(OP_PLAIN, uri))
+    end
     local flat = {}
     local last = request(flat, 1, uri, opts, 0) - 1
     flat = { wait(OP_CAPTURE, 1, unpack(flat, 1, last)) }
@@ -178,6 +192,20 @@ function location.capture_multi(...)
     end
     rt.require_phase(PHASES, 2)
     local flat, at = {}, 1
+    local simple = true
+    for i = 1, count do
+        local query = requests[i]
+        if type(query) ~= "table" or #query ~= 1 or type(query[1]) ~= "string" then
+            simple = false
+            break
+        end
+        flat[i] = query[1]
+    end
+    if simple then
+        flat = { wait(OP_PLAIN, unpack(flat, 1, count)) }
+        failed(flat[1], flat[2])
+        return responses(flat, 1, count)
+    end
     for i = 1, count do
         local query = requests[i]
         if query == nil then
