@@ -37,6 +37,7 @@ class Workload:
     :ivar fill: values of the conf's own placeholders.
     :ivar files: files below the prefix, by relative path.
     :ivar origin: whether the conf proxies to the origin server.
+    :ivar servers: who is measured; the first one is what pyresty's cost is compared with.
     """
 
     name: str

@@ -206,11 +206,11 @@ def show_version(*, help: bool = False, modules: bool = False) -> None:
         lines.append(f"built by Python {sys.version.split()[0]}, {lua}\n")
         lines.append(f"built with {ssl.OPENSSL_VERSION}\n")
         lines.append(f"TLS SNI support {'enabled' if ssl.HAS_SNI else 'disabled'}\n")
-        lines.append("configure arguments: " + " ".join(_configure_arguments(names())) + "\n")
+        lines.append("configure arguments: " + " ".join(configure_arguments(names())) + "\n")
     sys.stderr.write("".join(lines))
 
 
-def _configure_arguments(names: list[str]) -> list[str]:
+def configure_arguments(names: list[str]) -> list[str]:
     """What nginx would have been configured with to have these modules: tools look there for what a server can do."""
     modules = [name if name.startswith(("http_", "stream_")) else f"http_{name}" for name in names]
     without = [f"http_{name}" for name in _DEFAULT_MODULES if f"http_{name}" not in modules]

@@ -92,6 +92,8 @@ class Server:
     :param args: further switches of the command line.
     :param wait: ports to wait for instead of those that the conf's ``listen`` directives name as placeholders.
     :param modules: dynamic modules that the reference loads.
+    :param directives: for ``-g``, in front of the conf.
+    :param before: words in front of the command line; the program they name has to become the server by ``exec``.
     """
 
     def __init__(
@@ -104,18 +106,22 @@ class Server:
         args: Iterable[str] = (),
         wait: Iterable[int] | None = None,
         modules: Iterable[str] = ("ndk_http_module", "ngx_http_lua_module"),
+        directives: str = "",
+        before: Iterable[str] = (),
     ) -> None:
         self.conf = conf
         self.files = dict(files or {})
         self.reference = reference
         self.args = list(args)
         self.modules = list(modules)
+        self.directives = directives
+        self.before = list(before)
         # Both servers must see paths of one length, or bodies that name a path could not be compared.
         self.prefix = Path(tempfile.mkdtemp(prefix="pyresty-test-"))
         self.prefix.chmod(0o755)
         self._ports = Ports()
         self._ports.numbers.update(ports or {})
-        self._wait = None if wait is None else list(wait)
+        self.wait = None if wait is None else list(wait)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -162,12 +168,14 @@ class Server:
 
     def command(self, *args: str) -> list[str]:
         """The command line that runs this server in the foreground, with ``args`` added."""
-        tail = ["-p", str(self.prefix), "-c", "conf/nginx.conf", *self.args, *args]
-        if not self.reference:
-            return [sys.executable, "-m", "pyresty", *tail]
-        # By -g and not in the file, so that line numbers in messages are the same for both servers.
-        before = ["daemon off;", *(f"load_module {MODULES}/{name}.so;" for name in self.modules)]
-        return [REFERENCE, "-e", f"{self.prefix}/logs/error.log", "-g", " ".join(before), *tail]
+        prefix = str(self.prefix)
+        if self.reference:
+            # By -g and not in the file, so that line numbers in messages are the same for both servers.
+            loads = " ".join(f"load_module {MODULES}/{name}.so;" for name in self.modules)
+            program = [REFERENCE, "-e", f"{prefix}/logs/error.log", "-g", f"daemon off; {loads} {self.directives}"]
+        else:
+            program = [sys.executable, "-m", "pyresty", *(["-g", self.directives] if self.directives else [])]
+        return [*self.before, *program, "-p", prefix, "-c", "conf/nginx.conf", *self.args, *args]
 
     def environment(self) -> dict[str, str]:
         """The process's environment: pyresty is imported from this tree."""
@@ -185,7 +193,7 @@ class Server:
     def start(self, timeout: float = 20) -> None:
         """Starts the server and waits until its ports answer; raises :class:`ServerError` when they don't."""
         self.prepare()
-        ports = self._wait
+        ports = self.wait
         if ports is None:
             names = re.findall(r"\blisten\s+[^;]*?\{(port\d*)\}", self.conf)
             ports = [self.ports[name] for name in dict.fromkeys(names)]

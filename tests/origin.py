@@ -33,7 +33,8 @@ class Step(Enum):
 
 
 ECHO, COUNT, KEEP, RESET, WAIT = Step
-#: Bytes to send (``{origin}`` in them stands for the origin's port), seconds to pause, or a step, in order; the connection is closed afterwards.
+#: Bytes to send (``{origin}`` in them stands for the origin's port), seconds to pause, or a step, in order; then the
+#: connection is closed.
 Script = bytes | tuple[bytes | float | Step, ...]
 
 

@@ -411,7 +411,7 @@ class Builder:
         loc.nests = bool(table.exact or table.prefix or table.regex)
         quiet = not (loc.script or loc.rewrite or loc.preaccess or loc.access or loc.precontent)
         loc.simple = (
-            quiet and loc.limit_except is None and not loc.core.internal
+            quiet and loc.limit_except is None
             and not loc.auto_redirect and loc.server.script is None
         )  # fmt: skip
 

@@ -10,17 +10,17 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
-from ..process.logs import ERR, INFO, WARN
-from .chunked import BadChunk, ChunkedDecoder
-from .request import Finalize
+from ..process.logs import ERR, NOTICE, WARN
+from .chunked import BadChunk, ChunkedDecoder, TooLarge
+from .request import CONTINUE, Finalize
 from .timeouts import NEVER
 
 if TYPE_CHECKING:
     from .request import Request
 
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 #: Bytes that may wait in memory for a streaming reader before the socket is told to pause.
 _HIGH_WATER = 262144
@@ -31,7 +31,7 @@ class RequestBody:
 
     __slots__ = (
         "_chunked", "_error", "_file", "_left", "_limit", "_parts", "_pending", "_waiter",
-        "complete", "data", "discarding", "path", "r", "size", "started",
+        "complete", "data", "discarding", "path", "r", "received", "size", "started", "until",
     )  # fmt: skip
 
     def __init__(self, r: Request) -> None:
@@ -40,9 +40,11 @@ class RequestBody:
         self.data: bytes | None = None
         self.path: str | None = None
         self.size = 0
+        self.received = 0  #: bytes on the wire, framing included
         self.complete = False
         self.started = False
         self.discarding = False  #: what arrives is thrown away
+        self.until = 0.0  #: loop time at which the connection stops discarding it
         self._left = head.content_length or 0
         self._chunked = ChunkedDecoder() if head.chunked else None
         self._parts: list[bytes] = []
@@ -56,11 +58,8 @@ class RequestBody:
         """Gather the whole body. Raises Finalize with 400, 408, 413 or 499."""
         if self.complete and (self.data is not None or self.path is not None):
             return
-        r = self.r
-        core = r.loc.core
-        self._limit = core.client_body_buffer_size
-        if core.client_body_in_file_only:
-            self._limit = -1
+        core = self.r.loc.core
+        self._limit = -1 if core.client_body_in_file_only else self._memory(core.client_body_buffer_size)
         self._begin()
         while not self.complete:
             if self._error:
@@ -117,24 +116,29 @@ class RequestBody:
         if self._file is not None:
             file, self._file = self._file, None
             file.close()
-            if not self.r.loc.core.client_body_in_file_only == "on":
-                try:
+            if self.r.loc.core.client_body_in_file_only != "on":
+                with suppress(OSError):
                     os.unlink(file.name)
-                except OSError:
-                    pass
 
     # -- fed by the connection
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes that arrived; returns what is not the body's (the next request)."""
+        if self._error:
+            return b""
         rest = b""
+        self.received += len(data)
         if self._chunked is not None:
             decoder = self._chunked
             try:
                 data = decoder.feed(data)
             except BadChunk:
-                self.r.log(INFO, "client sent invalid chunked body")
+                self.r.log(ERR, "client sent invalid chunked body")
                 self._fail(400)
+                return b""
+            except TooLarge as error:
+                self.r.log(ERR, "client intended to send too large chunked body: {}+{} bytes".format(*error.args))
+                self._fail(413)
                 return b""
             if decoder.done:
                 rest = decoder.rest
@@ -147,15 +151,11 @@ class RequestBody:
                 self.complete = True
         if data and not self.discarding:
             self.size += len(data)
-            limit = self.r.loc.core.client_max_body_size
-            if self._chunked is not None and limit and self.size > limit:
-                self.r.log(ERR, "client intended to send too large chunked body: %d bytes" % self.size)
-                self._fail(413)
-                return b""
             self._parts.append(data)
             self._pending += len(data)
             if self._pending > _HIGH_WATER:
                 self.r.conn.pause_reading()
+        self.received -= len(rest)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
         return rest
@@ -178,22 +178,40 @@ class RequestBody:
 
     # -- inside
 
+    def _memory(self, size: int) -> int:
+        """How many bytes may be kept in memory: the buffer's size, or a body that is not much larger.
+
+        nginx keeps what came with the head, and makes the buffer up to a quarter larger where that spares a file
+        (``ngx_http_read_client_request_body``).
+        """
+        if self._chunked is None:
+            head = self.r.head
+            free = self.r.server.core.client_header_buffer_size - len(head.raw)
+            rest = self._left - max(0, min(free, len(self.r.conn.buf)))
+            if rest < size + size // 4:
+                return self._left
+        return size
+
     def _begin(self) -> None:
         if self.started:
             return
         self.started = True
         r = self.r
         conn = r.conn
-        if self._chunked is None and self._left == 0:
+        if r.head.expect_continue and not r.expect_tested:
+            conn.transport.write(CONTINUE)
+        r.expect_tested = True
+        if r.discarded or (self._chunked is None and self._left == 0):
             self.complete = True
             return
+        if self._chunked is not None:
+            self._chunked.limit = r.loc.core.client_max_body_size
         conn.body = self
         if conn.buf:
             data, conn.buf = conn.buf, b""
             conn.buf = self.feed(data)
-        elif r.head.expect_continue and not r.expect_tested and r.version >= 1001:
-            conn.transport.write(CONTINUE)
-        r.expect_tested = True
+        elif conn.eof:
+            conn.eof_received()
         if self.complete:
             conn.body = None
 
@@ -217,7 +235,8 @@ class RequestBody:
         if self._file is None:
             core = self.r.loc.core
             self._file = tempfile.NamedTemporaryFile(prefix="", dir=core.client_body_temp_path, delete=False)  # noqa: SIM115
-            self.r.log(WARN, f"a client request body is buffered to a temporary file {self._file.name}")
+            level = NOTICE if core.client_body_in_file_only else WARN
+            self.r.log(level, f"a client request body is buffered to a temporary file {self._file.name}")
         for part in self._parts:
             self._file.write(part)
         self._parts = []

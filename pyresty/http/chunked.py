@@ -27,26 +27,33 @@ class BadChunk(ValueError):
     chunked response")."""
 
 
+class TooLarge(ValueError):
+    """A chunk would make the body larger than allowed: ``args`` are the bytes before it, and the chunk's."""
+
+
 class ChunkedDecoder:
     """Decodes a chunked body as its bytes arrive.
 
-    ``done`` tells that the end was reached; ``rest`` is then what follows the body; ``trailers`` are the (name,
-    value) lines after the last chunk.
+    ``limit`` is the most bytes that the chunks may add up to (0: any number); a chunk is refused by the size that it
+    announces. ``done`` tells that the end was reached; ``rest`` is then what follows the body; ``trailers`` are the
+    (name, value) lines after the last chunk.
     """
 
-    __slots__ = ("_left", "_state", "_tail", "_trailer_bytes", "done", "rest", "trailers")
+    __slots__ = ("_left", "_state", "_tail", "_total", "_trailer_bytes", "done", "limit", "rest", "trailers")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = 0) -> None:
+        self.limit = limit
         self.done = False
         self.rest = b""
         self.trailers: list[tuple[bytes, bytes]] = []
         self._state = _SIZE_START
         self._left = 0  # of the chunk's data; the size while its line is being read
         self._tail = b""  # the trailer line of which the end is not there yet
+        self._total = 0  # of all chunks that were announced
         self._trailer_bytes = 0
 
     def feed(self, data: bytes) -> bytes:
-        """Take some bytes of the body and return what they decode to. Raises BadChunk."""
+        """Take some bytes of the body and return what they decode to. Raises BadChunk, TooLarge."""
         out: list[bytes] = []
         pos = 0
         end = len(data)
@@ -65,7 +72,7 @@ class ChunkedDecoder:
                 if line_end > pos and not digits.translate(None, _HEX):
                     pos = line_end + 2
                     self._left = int(digits, 16)
-                    self._state = _DATA if self._left else _TRAILERS
+                    self._begin_chunk()
                 elif data[pos] in _HEX:
                     self._left = 0
                     self._state = _SIZE
@@ -86,6 +93,13 @@ class ChunkedDecoder:
             self.rest += data[pos:]
         return out[0] if len(out) == 1 else b"".join(out)
 
+    def _begin_chunk(self) -> None:
+        size = self._left
+        if self.limit and self._total + size > self.limit:
+            raise TooLarge(self._total, size)
+        self._total += size
+        self._state = _DATA if size else _TRAILERS
+
     def _step(self, byte: int) -> None:
         """The states that go byte by byte."""
         state = self._state
@@ -101,7 +115,7 @@ class ChunkedDecoder:
             else:
                 raise BadChunk("invalid size of a chunk")
         elif state == _SIZE_LF and byte == 10:
-            self._state = _DATA if self._left else _TRAILERS
+            self._begin_chunk()
         elif state == _DATA_CR and byte == 13:
             self._state = _DATA_LF
         elif state == _DATA_LF and byte == 10:

@@ -9,30 +9,34 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 import time
 from typing import TYPE_CHECKING, Any
 
 from ..process.logs import INFO
 from .codec import BadHead, Head, check_head_size, find_head_end, parse_head
-from .phases import run, start
+from .phases import refuse, start
 from .request import Finalize, Request
-from .special import special_response
-from .timeouts import NEVER
+from .timeouts import NEVER, TICK
 
 if TYPE_CHECKING:
+    from ..modules.http_core import CoreLocation
     from .body import RequestBody
     from .worker import Address, HttpWorker
 
 #: Pipelined bytes that are kept while a request is being served, before reading is paused.
 _PIPELINE_BYTES = 65536
+#: The longest head that is remembered.
+_REMEMBERED_BYTES = 4096
 
 
 class Connection(asyncio.Protocol):
     """The protocol object of one accepted connection (HTTP/1.x and 0.9)."""
 
     __slots__ = (
-        "_looping", "_read_paused", "_unread", "address", "body", "bucket", "buf", "deadline", "eof", "lingering", "loop",
-        "lost", "names", "number", "on_data", "r", "requests", "task", "transport", "waiting_write", "worker", "write_paused",
+        "_ending", "_head_timed", "_looping", "_read_paused", "_unread", "_unsent", "address", "body", "bucket", "buf", "deadline",
+        "eof", "lingering", "loop", "lost", "names", "number", "on_data", "r", "requests", "task", "timed_out", "transport",
+        "waiting_write", "worker", "write_paused",
     )  # fmt: skip
 
     transport: Any
@@ -52,13 +56,17 @@ class Connection(asyncio.Protocol):
         self.lost = False
         self.eof = False
         self.lingering = 0.0
+        self.timed_out = False  #: what ends now ends because the client was too slow
         self.write_paused = False
         self.task: asyncio.Task[None] | None = None
         self.on_data: Any = None  #: takes the bytes of a connection that has become a tunnel, or of ngx.req.socket
         self.waiting_write: asyncio.Future[None] | None = None
         self._read_paused = False
         self._looping = False
-        self._unread: RequestBody | None = None
+        self._unread: RequestBody | None = None  # a body that nobody wants
+        self._ending: Request | None = None  # all of its response is written, but the client has not taken it yet
+        self._unsent = 0
+        self._head_timed = 0  # requests that had been served when client_header_timeout began to count
 
     # -- the transport's calls
 
@@ -90,25 +98,28 @@ class Connection(asyncio.Protocol):
                 self, min(self.lingering, self.loop.time() + self.names.default.root.core.lingering_timeout)
             )
         elif self._unread is not None:
-            self._discard(data)
+            body = self._unread
+            self._take_unread(data)
+            if self.r is None:
+                self._await_unread(body)
         else:
             self.buf += data
             if len(self.buf) > _PIPELINE_BYTES:
                 self.pause_reading()
 
     def eof_received(self) -> bool:
+        """The client has sent all it will: what was asked for is still answered."""
         r = self.r
         self.eof = True
         if self.on_data is not None:
             self.on_data(b"")
             return True
         if r is None:
-            if self.buf and not self.lingering:
-                self.worker.log(INFO, "client prematurely closed connection", self)
+            self._client_left()
             return False
-        r.keepalive = False
         if self.body is not None:
             r.log(INFO, "client prematurely closed connection")
+            r.aborted = True
             self.body.fail(400)
         elif r.on_abort is not None:
             r.client_closed()
@@ -119,14 +130,20 @@ class Connection(asyncio.Protocol):
         worker = self.worker
         worker.connections.discard(self)
         worker.wheel.forget(self)
-        if self.body is not None:
-            self.body.fail(400)
-        if self.on_data is not None:
-            self.on_data(b"")
-        if self.waiting_write is not None and not self.waiting_write.done():
-            self.waiting_write.set_exception(Finalize(499))
-        if self.r is not None:
+        if self.r is None:
+            if not self.eof:
+                self._client_left()
+        else:
+            if self.body is not None:
+                self.r.aborted = True
+                self.body.fail(400)
+            if self.on_data is not None:
+                self.on_data(b"")
+            if self.waiting_write is not None and not self.waiting_write.done():
+                self.waiting_write.set_exception(Finalize(499))
             self.r.client_closed()
+            if self._ending is not None:
+                self.resume_writing()
         if worker.quitting:
             worker.check_empty()
 
@@ -135,24 +152,30 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.write_paused = False
-        if self.waiting_write is not None and not self.waiting_write.done():
-            self.waiting_write.set_result(None)
+        if self.waiting_write is not None:
+            if not self.waiting_write.done():
+                self.waiting_write.set_result(None)
+        elif self._ending is not None:
+            r, self._ending = self._ending, None
+            self.deadline = NEVER
+            self._ended(r)
 
     # -- requests
 
-    def _serve(self, data: bytes) -> None:
+    def _serve(self, data: bytes, pipelined: bool = False) -> None:
         """Serve the requests in ``data`` as far as they are complete and answer at once."""
         self._looping = True
         address = self.address
-        while data:
+        head = None
+        if not pipelined and self.names is address.names:
             head = address.heads.get(data)
-            rest = b""
-            if head is None or self.names is not address.names:
+        rest = b""
+        while True:
+            if head is None:
                 end = find_head_end(data, 0)
                 if end < 0:
-                    if self._incomplete(data):
-                        break
-                    return
+                    self._incomplete(data, pipelined)
+                    break
                 rest = data[end:]
                 head = self._head(data[:end] if rest else data)
                 if head is None:
@@ -161,21 +184,25 @@ class Connection(asyncio.Protocol):
             self.requests += 1
             self.deadline = NEVER
             self.r = r = Request(self, head, time.time())
+            if pipelined:
+                r.pipeline = True
+            if head.notices:
+                for notice in head.notices:
+                    r.log(INFO, notice)
             start(r, self._ended)
-            if self.r is not None:
-                break
             data = self.buf
-            if data:
-                self.buf = b""
-                if self.lost or self.lingering or self._unread is not None:
-                    break
+            if not data or self.r is not None or self.lost or self.lingering or self._unread is not None:
+                break
+            self.buf = b""
+            head = None
+            pipelined = True
         self._looping = False
 
     def _head(self, raw: bytes) -> Head | None:
         """The parsed head for ``raw``; None if it is bad and has been answered."""
         address = self.address
         same = self.names is address.names
-        head = address.older.get(raw) if same else None
+        head = (address.heads.get(raw) or address.older.get(raw)) if same else None
         if head is None:
             core = self.names.default.core
             try:
@@ -187,42 +214,80 @@ class Connection(asyncio.Protocol):
             server, match = self.names.find(head.host)
             head.server = server
             head.server_match = match
-        if same and head.cacheable:
+        if same and head.cacheable and not head.notices and len(raw) <= _REMEMBERED_BYTES:
             heads = address.heads
             heads[raw] = head
             if len(heads) > address.kept:
-                address.older = heads
+                address.older = heads if address.kept else {}
                 address.heads = {}
         return head
 
-    def _incomplete(self, data: bytes) -> bool:
-        """Keep the beginning of a head for later; True if it was refused instead."""
+    def _incomplete(self, data: bytes, pipelined: bool) -> None:
+        """Keep the beginning of a head for later, unless it is too large already."""
         core = self.names.default.core
         try:
             check_head_size(data, core.large_client_header_buffers, core.client_header_buffer_size, False)
         except BadHead as bad:
             self._refuse(bad, data)
-            return True
-        self._looping = False
+            return
         self.buf = data
-        if self.requests and self.deadline != NEVER and not self.lost:
+        if self.eof:
+            self._client_left()
+            self.transport.close()
+        elif self.requests != self._head_timed and not self.lost:
+            # one timeout for the whole head, however its bytes trickle in
+            self._head_timed = self.requests
             self.worker.wheel.watch(self, self.loop.time() + core.client_header_timeout)
-        return False
 
     def _refuse(self, bad: BadHead, raw: bytes) -> None:
         """Answer a head that is not to be understood."""
-        head = Head.unparsed(raw, bad)
-        head.server = self.names.default
-        self.requests += 1
-        self.deadline = NEVER
-        self.r = r = Request(self, head, time.time())
-        r.keepalive = False
+        r = self._unparsed(bad, raw)
         r.log(INFO, bad.reason)
         self.buf = b""
-        start(r, self._ended, _refusal(r, bad.status))
+        self.r = r
+        start(r, self._ended, refuse(r, bad.status))
+
+    def _unparsed(self, bad: BadHead, raw: bytes) -> Request:
+        head = Head.unparsed(raw, bad)
+        head.server, head.server_match = self.names.find(head.host)
+        self.requests += 1
+        self.deadline = NEVER
+        r = Request(self, head, time.time())
+        r.keepalive = False
+        r.refused = True
+        return r
+
+    def _client_left(self) -> None:
+        """The client has closed while no request was being served."""
+        if self.lingering or self._unread is not None:
+            return
+        if self.buf:
+            self._broken_off(400, "client prematurely closed connection")
+        elif not self.timed_out and self.worker.config.error_log.enabled(INFO):
+            if self.requests:
+                self.worker.config.error_log.write(INFO, b"client %s closed keepalive connection" % self.remote_addr, self.number)
+            else:
+                self.worker.log(INFO, "client closed connection while waiting for request", self)
+
+    def _broken_off(self, status: int, reason: str) -> None:
+        """Log a request of which the head never became complete; nginx answers nothing."""
+        raw, self.buf = self.buf, b""
+        reading = "headers" if b"\n" in raw.lstrip(b"\r\n") else "line"
+        r = self._unparsed(BadHead(status, reason), raw)
+        r.log(INFO, f"{reason} while reading client request {reading}")
+        r.aborted = True
+        r.status = status
+        for log in r.loc.log:
+            log(r)
+
+    # -- the end of a request
 
     def _ended(self, r: Request) -> None:
-        """The response is complete: log it, and make ready for the next request or the end."""
+        """The response has been written: once the client has taken it, log it and make ready for the next request or the end."""
+        if self.write_paused and not self.lost and not r.upgraded:
+            self._ending = r
+            self.watch_sending(r)
+            return
         for log in r.loc.log:
             log(r)
         if r.lua:
@@ -231,110 +296,145 @@ class Connection(asyncio.Protocol):
             for cleanup in r.cleanups:
                 cleanup(r)
         self.r = None
-        if self.lost:
-            if r.body is not None:
-                r.body.close()
-            return
         body = r.body
-        head = r.head
-        if head.content_length or head.chunked:
-            if body is not None:
-                self.body = None
-                body.close()
-            if (body is None or not body.started or not body.complete) and not r.upgraded:
-                self._skip_body(r)
-                return
-        self.on_data = None
-        if r.upgraded or not r.keepalive or self.eof or self.worker.quitting:
-            self._close(r)
+        if body is not None:
+            self.body = None
+            body.close()
+        if self.lost:
             return
-        self._next(r)
+        head = r.head
+        if (head.content_length or head.chunked) and not r.upgraded and not r.refused:
+            if body is not None and body.started:
+                if not body.complete:
+                    self._discard(body)
+            elif not r.discarded:
+                self.discard(r)
+            if self._unread is not None:
+                self._await_unread(self._unread)
+                return
+        self._go_on(r)
+
+    def _go_on(self, r: Request) -> None:
+        self.on_data = None
+        if not r.keepalive or r.upgraded or self.worker.quitting or (self.eof and not self.buf):
+            self._close(r)
+        else:
+            self._next(r)
 
     def _next(self, r: Request) -> None:
         """Wait for the next request on this connection, or serve it if it is here already."""
         self.deadline = deadline = self.loop.time() + r.loc.core.keepalive_timeout
-        if not self.bucket or deadline - self.loop.time() < 5:
+        if not 0 < self.bucket * TICK <= deadline:
             self.worker.wheel.watch(self, deadline)
         if self._read_paused:
             self.resume_reading()
         if not self._looping and self.buf:
             data, self.buf = self.buf, b""
-            self._serve(data)
+            self._serve(data, True)
 
-    def _skip_body(self, r: Request) -> None:
-        """Nobody read the body: let it pass by, as nginx does (``ngx_http_discard_request_body``)."""
+    # -- bodies that nobody reads. nginx: ``ngx_http_discard_request_body``
+
+    def discard(self, r: Request) -> bool:
+        """Begin to let the body of ``r`` pass by; False if it turns out to be malformed."""
         from .body import RequestBody
 
-        body = r.body if r.body is not None and r.body.started else RequestBody(r)
-        self._unread = body
+        r.discarded = True
+        body = RequestBody(r)
+        self._discard(body)
+        return not body.failed
+
+    def _discard(self, body: RequestBody) -> None:
         body.started = True
         body.discarding = True
-        if r.head.expect_continue and not self.buf:
-            self._unread = None
-            self._close(r)
-            return
+        self.body = None
+        self._unread = body
+        if self._read_paused:
+            self.resume_reading()
         data, self.buf = self.buf, b""
-        self._discard(data)
+        if data:
+            self._take_unread(data)
 
-    def _discard(self, data: bytes) -> None:
+    def _take_unread(self, data: bytes) -> None:
         body = self._unread
         assert body is not None
-        r = body.r
-        rest = body.feed(data) if data else b""
-        if body.failed:
-            self._unread = None
-            self._close(r)
-        elif body.complete:
+        rest = body.feed(data)
+        if body.complete:
             self._unread = None
             self.buf = rest
-            if not r.keepalive or self.worker.quitting:
-                self._close(r)
-            else:
-                self._next(r)
-        elif not r.keepalive:
+
+    def _await_unread(self, body: RequestBody) -> None:
+        """The response is complete: wait for what is left of the body, but not for ever."""
+        r = body.r
+        if body.complete:
+            self._go_on(r)
+        elif body.failed or not r.keepalive or self.eof:
             self._unread = None
             self._close(r, unread=True)
         else:
-            self.worker.wheel.watch(self, self.loop.time() + r.loc.core.lingering_timeout)
+            now = self.loop.time()
+            core = r.loc.core
+            if not body.until:
+                body.until = now + core.lingering_time
+            self.worker.wheel.watch(self, min(body.until, now + core.lingering_timeout))
 
-    # -- the end
+    # -- the end of the connection
 
     def _close(self, r: Request, unread: bool = False) -> None:
         """Close, lingering if the client may still be sending. https://nginx.org/en/docs/http/ngx_http_core_module.html#lingering_close"""
         core = r.loc.core
-        always = core.lingering_close == "always"
-        if core.lingering_close != "off" and not self.eof and (always or unread or self.buf) and not r.aborted:
-            self.buf = b""
+        unread = unread or r.refused or bool(self.buf)
+        self.buf = b""
+        if self.timed_out:
+            self._abort(core)
+        elif core.lingering_close != "off" and (unread or core.lingering_close == "always") and not self.eof and not r.aborted:
             now = self.loop.time()
             self.lingering = now + core.lingering_time
             if self._read_paused:
                 self.resume_reading()
-            if self.transport.can_write_eof():
-                self.transport.write_eof()
+            self.transport.write_eof()
             self.worker.wheel.watch(self, min(self.lingering, now + core.lingering_timeout))
         else:
             self.transport.close()
+            # what is left to be sent may be more than the client ever takes
+            self.worker.wheel.watch(self, self.loop.time() + core.send_timeout)
+
+    def _abort(self, core: CoreLocation) -> None:
+        """Close at once; by a reset where ``reset_timedout_connection`` asks for it."""
+        if core.reset_timedout_connection and not self.lost:
+            sock = self.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     def on_deadline(self) -> None:
         """The wheel's call: the client was idle or slow for too long."""
         self.deadline = NEVER
-        if self.body is not None:
-            assert self.r is not None
-            self.r.log(INFO, "client timed out (110: Connection timed out) while reading client request body")
+        r = self.r
+        if r is None:
+            core = self.names.default.root.core
+            self.timed_out = True
+            if not self.lingering and self._unread is None:
+                if self.buf:
+                    self._broken_off(408, "client timed out (110: Connection timed out)")
+                elif not self.requests:
+                    self.worker.log(INFO, "client timed out (110: Connection timed out) while waiting for request", self)
+            self._abort(core)
+        elif self.body is not None:
+            self.timed_out = True
             self.body.fail(408)
-        elif self.waiting_write is not None and not self.waiting_write.done():
-            self.waiting_write.set_exception(Finalize(408))
-            self.transport.abort()
-        elif self.r is None:
-            if self.buf and not self.lingering:
-                bad = BadHead(408, "client timed out (110: Connection timed out) while reading client request headers")
-                if self.requests == 0 or self.buf:
-                    self.worker.log(INFO, bad.reason, self)
-            self.transport.close()
+        elif self.waiting_write is not None or self._ending is not None:
+            unsent = self.transport.get_write_buffer_size()
+            if unsent < self._unsent:  # slow, but not stalled
+                self.watch_sending(r)
+                return
+            self.timed_out = True
+            r.log(INFO, "client timed out (110: Connection timed out) while sending response to client")
+            if self.waiting_write is not None and not self.waiting_write.done():
+                self.waiting_write.set_exception(Finalize(408))
+            self._abort(r.loc.core)
 
     def close_idle(self) -> None:
         """Close if no request is under way (graceful shutdown)."""
-        if self.r is None and not self.buf and self._unread is None:
+        if self.r is None and not self.buf and self._unread is None and not self.lingering:
             self.transport.close()
 
     # -- flow
@@ -343,19 +443,23 @@ class Connection(asyncio.Protocol):
         """Wait until the client has read enough. Raises Finalize with 499 if it leaves, 408 if it stalls longer than ``send_timeout``."""
         if self.lost:
             raise Finalize(499)
-        self.waiting_write = self.loop.create_future()
-        r = self.r
-        timeout = r.loc.core.send_timeout if r is not None else 60.0
-        self.worker.wheel.watch(self, self.loop.time() + timeout)
-        try:
-            await self.waiting_write
-        finally:
-            self.stop_waiting()
+        await self.wait_writable(self.loop.create_future())
 
-    def stop_waiting(self) -> None:
-        """The wait for the client to read is over."""
-        self.waiting_write = None
-        self.deadline = NEVER
+    async def wait_writable(self, ready: asyncio.Future[None]) -> None:
+        """Wait for ``ready``, which the transport's ``resume_writing`` sets too. Raises as ``drained``."""
+        assert self.r is not None
+        self.waiting_write = ready
+        self.watch_sending(self.r)
+        try:
+            await ready
+        finally:
+            self.waiting_write = None
+            self.deadline = NEVER
+
+    def watch_sending(self, r: Request) -> None:
+        """Give the client ``send_timeout`` to take something of what the transport holds."""
+        self._unsent = self.transport.get_write_buffer_size()
+        self.worker.wheel.watch(self, self.loop.time() + r.loc.core.send_timeout)
 
     def pause_reading(self) -> None:
         """Stop reading from the client until ``resume_reading``."""
@@ -403,11 +507,3 @@ class Connection(asyncio.Protocol):
 
     scheme = b"http"
     default_port = 80
-
-
-async def _refusal(r: Request, status: int) -> None:
-    rc = await special_response(r, status)
-    if rc != 0:
-        await run(r)
-    else:
-        r.finish()

@@ -17,17 +17,18 @@ if TYPE_CHECKING:
 
 _KEPT_HEADS = 1024
 
-_kept: dict[tuple[object, ...], bytes] = {}
-_second = 0
+#: Head, header_only, chunked and keepalive by what they follow from.
+_kept: dict[tuple[object, ...], tuple[bytes, bool, bool, bool]] = {}
+_next_second = 0
 _date = b""
 
 
 def current_date() -> bytes:
     """The value of the ``Date`` header for the current second."""
-    global _second, _date
+    global _next_second, _date
     now = int(time.time())
-    if now != _second:
-        _second = now
+    if now + 1 != _next_second:
+        _next_second = now + 1
         _date = http_time(now)
         _kept.clear()
     return _date
@@ -35,10 +36,32 @@ def current_date() -> bytes:
 
 def build_head(r: Request) -> bytes:
     """The bytes of the response head; settles ``header_only``, ``chunked`` and ``keepalive`` on the way. HTTP/0.9 gets none."""
+    core = r.loc.core
+    if r.conn.requests >= core.keepalive_limit:
+        r.keepalive = False
+    if time.time() >= _next_second:
+        current_date()
+    if (
+        r.headers_out or r.last_modified is not None or r.location is not None
+        or r.server_header is not None or r.date_header is not None or r.status_line is not None
+    ):  # fmt: skip
+        return _make_head(r)
+    key = (r.status, r.content_type, r.charset, r.content_length, r.version, r.keepalive, r.method == b"HEAD", r.header_only, core)
+    kept = _kept.get(key)
+    if kept is None:
+        head = _make_head(r)
+        if len(_kept) > _KEPT_HEADS:
+            _kept.clear()
+        _kept[key] = head, r.header_only, r.chunked, r.keepalive
+        return head
+    head, r.header_only, r.chunked, r.keepalive = kept
+    return head
+
+
+def _make_head(r: Request) -> bytes:
     status = r.status
     version = r.version
     core = r.loc.core
-    date = current_date()
     if r.method == b"HEAD":
         r.header_only = True
     if version < 1000:
@@ -51,39 +74,17 @@ def build_head(r: Request) -> bytes:
         if status != 304:
             r.content_length = None
     length = r.content_length
-    framing = b""
-    if length is None:
-        if r.header_only:
-            pass
-        elif version >= 1001 and core.chunked_transfer_encoding:
+    if length is None and not r.header_only:
+        if version >= 1001 and core.chunked_transfer_encoding:
             r.chunked = True
-            framing = b"Transfer-Encoding: chunked\r\n"
         else:
             r.keepalive = False
-    if r.keepalive and (core.keepalive_timeout == 0 or r.conn.requests >= core.keepalive_requests):
-        r.keepalive = False
-    if status == 101:
-        connection = b"upgrade"
-    elif r.keepalive:
-        connection = b"keep-alive"
-    else:
-        connection = b"close"
-
-    plain = not r.headers_out and r.last_modified is None and r.location is None
-    if plain and r.server_header is None and r.date_header is None and r.status_line is None:
-        key = (status, r.content_type, r.charset, length, framing, connection, core)
-        head = _kept.get(key)
-        if head is not None:
-            return head
-    else:
-        key = None
-
     lines = [b"HTTP/1.1 " + (r.status_line or status_line(status))]
     if r.server_header is None:
         lines.append(core.server_line)
     elif r.server_header:
         lines.append(b"Server: " + r.server_header)
-    lines.append(b"Date: " + (date if r.date_header is None else r.date_header))
+    lines.append(b"Date: " + (_date if r.date_header is None else r.date_header))
     if r.content_type:
         if r.charset and b"charset=" not in r.content_type:
             lines.append(b"Content-Type: %s; charset=%s" % (r.content_type, r.charset))
@@ -95,20 +96,20 @@ def build_head(r: Request) -> bytes:
         lines.append(b"Last-Modified: " + http_time(r.last_modified))
     if r.location is not None:
         lines.append(b"Location: " + absolute_location(r, r.location))
-    if framing:
-        lines.append(framing[:-2])
-    lines.append(b"Connection: " + connection)
-    if core.keepalive_header and r.keepalive and status != 101:
-        lines.append(b"Keep-Alive: timeout=%d" % core.keepalive_header)
+    if r.chunked:
+        lines.append(b"Transfer-Encoding: chunked")
+    if status == 101:
+        lines.append(b"Connection: upgrade")
+    elif r.keepalive:
+        lines.append(b"Connection: keep-alive")
+        if core.keepalive_header:
+            lines.append(b"Keep-Alive: timeout=%d" % core.keepalive_header)
+    else:
+        lines.append(b"Connection: close")
     for name, value in r.headers_out:
         lines.append(name + b": " + value)
     lines.append(b"\r\n")
-    head = b"\r\n".join(lines)
-    if key is not None:
-        if len(_kept) > _KEPT_HEADS:
-            _kept.clear()
-        _kept[key] = head
-    return head
+    return b"\r\n".join(lines)
 
 
 def absolute_location(r: Request, location: bytes) -> bytes:
@@ -119,8 +120,8 @@ def absolute_location(r: Request, location: bytes) -> bytes:
         return location
     if core.server_name_in_redirect:
         host = r.server.name
-    elif r.head.host:
-        host = r.head.host
+    elif r.host_in or r.head.host:
+        host = r.host_in or r.head.host or b""
     else:
         host = r.conn.server_addr
     port = b""

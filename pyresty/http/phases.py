@@ -11,7 +11,7 @@ import types
 from collections.abc import Awaitable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
-from ..process.logs import CRIT, ERR, INFO
+from ..process.logs import CRIT, ERR
 from .regex import set_captures
 from .request import ERROR, OK, REDIRECTED, Finalize, Request
 from .special import special_response
@@ -49,6 +49,11 @@ async def _answer(rc: int | None) -> int | None:
     return rc
 
 
+def refuse(r: Request, status: int) -> Coroutine[Any, Any, None]:
+    """Answer ``r`` with ``status`` before any phase: its head was bad."""
+    return run(r, _answer(status))
+
+
 async def _raise(error: Exception) -> int | None:
     raise error
 
@@ -76,10 +81,6 @@ def _abort(r: Request, rc: int) -> None:
     else:
         r.flush()
         r.chunked = False
-        if rc in (499, 408) and not r.aborted:
-            r.log(INFO, "client closed or stalled while sending the response")
-    if rc >= 300 and not r.log_status:
-        r.log_status = r.status
 
 
 def _empty(r: Request) -> None:
@@ -174,9 +175,10 @@ def _find_location(r: Request) -> Any:
         return 404
     size = r.main.head.content_length
     if size is not None and core.client_max_body_size and size > core.client_max_body_size and not r.is_subrequest:
-        if r.body is None:
+        if r.body is None and not r.discarded:
             r.log(ERR, "client intended to send too large body: %d bytes" % size)
-            r.main.expect_tested = True
+            r.expect_tested = True
+            r.discard_body()
             return 413
     if loc.auto_redirect and len(r.uri) + 1 == len(loc.prefix) and r.uri + b"/" == loc.prefix:
         r.location = loc.prefix + (b"?" + r.args if r.args is not None else b"")
@@ -252,7 +254,8 @@ def at_once(r: Request, loc: Location) -> Coroutine[Any, Any, None] | None:
     try:
         rc = loc.content(r)
         if rc == OK and r.header_sent:
-            r.finish()
+            if not r.finished:
+                r.finish()
             return None
     except Exception as error:
         return run(r, _raise(error))
@@ -316,4 +319,4 @@ def _traceback() -> str:
     return "internal error, please report it: " + traceback.format_exc().replace("\n", "\\n")
 
 
-__all__ = ["ERROR", "OK", "REDIRECTED", "at_once", "begin", "chain", "content", "run", "start"]
+__all__ = ["ERROR", "OK", "REDIRECTED", "at_once", "begin", "chain", "content", "refuse", "run", "start"]

@@ -31,6 +31,10 @@ MAX_SUBREQUESTS = 50
 FLUSH_BYTES = 65536
 
 
+#: The interim answer to ``Expect: 100-continue``.
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
 class Finalize(Exception):
     """Ends the request with ``status`` from wherever it is raised (for rare paths; handlers usually return the status)."""
 
@@ -58,6 +62,7 @@ class Request:
     valid_unparsed_uri = True
     add_uri_to_alias = False
     headers_owned = False
+    host_in: bytes | None = None  #: replaces what the head says of the host (``ngx.req.set_header("Host", …)``)
 
     # -- what goes out
     status = 0
@@ -88,9 +93,11 @@ class Request:
     err_status = 0
     error_page = False  #: an error_page is being served
     expect_tested = False
+    refused = False  #: the head was bad: nothing after it can be understood
+    pipeline = False  #: was sent before the response to the request in front of it (``$pipe``)
+    discarded = False  #: the body is being thrown away
     aborted = False  #: the client has gone away
     on_abort: Callable[[], None] | None = None
-    log_status = 0
 
     # -- for modules
     cleanups: list[Callable[[Request], None]] | None = None
@@ -103,7 +110,6 @@ class Request:
     def __init__(self, conn: Connection, head: Head, start: float) -> None:
         self.conn = conn
         self.head = head
-        self.main: Request = self
         self.start = start
         self.method = head.method
         self.uri = head.uri
@@ -127,6 +133,11 @@ class Request:
         if value is None or isinstance(value, bytes):
             return value
         return (b"; " if name == b"cookie" else b", ").join(value)
+
+    @property
+    def main(self) -> Request:
+        """The client's request: this one, or for a subrequest the one it belongs to."""
+        return self
 
     def own_headers_in(self) -> None:
         """Give this request its own copy of the request headers, before they are changed."""
@@ -211,8 +222,8 @@ class Request:
         if out:
             data = b"".join(out)
             out.clear()
-            self.bytes_sent += len(data)
             if not self.aborted:
+                self.bytes_sent += len(data)
                 self.conn.transport.write(data)
 
     def flush(self) -> None:
@@ -221,8 +232,8 @@ class Request:
         if out:
             data = b"".join(out)
             out.clear()
-            self.bytes_sent += len(data)
             if not self.aborted:
+                self.bytes_sent += len(data)
                 self.conn.transport.write(data)
 
     async def drain(self) -> None:
@@ -231,13 +242,62 @@ class Request:
         if self.conn.write_paused:
             await self.conn.drained()
 
+    def send_all(self, data: bytes) -> int:
+        """Send the head and ``data`` as the whole body, in one write. Returns OK (0)."""
+        if self.body_filters is not None or self.is_subrequest:
+            self.send_header()
+            self.write(data)
+            return 0
+        if self.err_status:
+            self.status = self.err_status
+        elif self.status == 0:
+            self.status = 200
+        for header_filter in self.loc.header_filters:
+            header_filter(self)
+        self.header_sent = True
+        head = build_head(self)
+        if self.body_filters is not None:
+            self.out.append(head)
+            self.write(data)
+            return 0
+        self.finished = True
+        if self.header_only:
+            whole = head
+        else:
+            self.body_bytes = size = len(data)
+            if not self.chunked:
+                whole = head + data
+            elif size:
+                whole = b"".join((head, b"%x\r\n" % size, data, b"\r\n0\r\n\r\n"))
+            else:
+                whole = head + b"0\r\n\r\n"
+        if not self.aborted:
+            self.bytes_sent = len(whole)
+            self.conn.transport.write(whole)
+        return 0
+
     def respond(self, data: bytes) -> int:
         """Send a whole response whose body is ``data``, with its Content-Length. Returns OK (0)."""
         self.content_length = len(data)
-        self.send_header()
-        if not self.header_only:
-            self.write(data)
-        return 0
+        return self.send_all(data)
+
+    def discard_body(self) -> bool:
+        """Throw away the body that nobody is going to read; False if it is malformed. nginx: ``ngx_http_discard_request_body``.
+
+        To be called before the answer, where nginx does: it asks for the body (``100 Continue``) unless ``expect_tested``.
+        """
+        head = self.head
+        if head.cacheable or self.is_subrequest or self.discarded or self.body is not None:
+            return True
+        if head.expect_continue and not self.expect_tested:
+            self.conn.transport.write(CONTINUE)
+        self.expect_tested = True
+        if not head.content_length and not head.chunked:
+            return True
+        if self.conn.discard(self):
+            return True
+        self.keepalive = False
+        return False
 
     # -- moving on
 

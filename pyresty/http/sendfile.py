@@ -16,6 +16,8 @@ from .request import Finalize
 if TYPE_CHECKING:
     from .request import Request
 
+#: Bytes that the kernel may send in one go, so that a fast reader does not keep the worker (nginx's default sendfile_max_chunk).
+SENDFILE_CHUNK = 2 << 20
 #: Bytes read at once where the body goes through filters, TLS or a subrequest's buffer.
 CHUNK = 65536
 
@@ -35,7 +37,7 @@ async def send_slice(r: Request, fd: int, start: int, end: int) -> None:
     try:
         while start < end:
             try:
-                sent = os.sendfile(sock, fd, start, end - start)
+                sent = os.sendfile(sock, fd, start, min(SENDFILE_CHUNK, end - start))
             except BlockingIOError:
                 if watched < 0:
                     watched = os.dup(sock)
@@ -50,6 +52,10 @@ async def send_slice(r: Request, fd: int, start: int, end: int) -> None:
             start += sent
             r.body_bytes += sent
             r.bytes_sent += sent
+            if sent == SENDFILE_CHUNK:
+                await asyncio.sleep(0)
+                if conn.lost:
+                    raise Finalize(499)
     finally:
         if watched >= 0:
             os.close(watched)
@@ -74,14 +80,11 @@ async def _writable(r: Request, fd: int) -> None:
     conn = r.conn
     loop = conn.loop
     ready = loop.create_future()
-    conn.waiting_write = ready
     loop.add_writer(fd, _done, ready)
-    conn.worker.wheel.watch(conn, loop.time() + r.loc.core.send_timeout)
     try:
-        await ready
+        await conn.wait_writable(ready)
     finally:
         loop.remove_writer(fd)
-        conn.stop_waiting()
 
 
 def _done(future: asyncio.Future[None]) -> None:

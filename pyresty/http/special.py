@@ -13,41 +13,49 @@ if TYPE_CHECKING:
     from .request import Request
 
 #: Statuses after which nginx always closes the connection.
-_CLOSING = frozenset((400, 413, 414, 497, 495, 496, 500, 501, 494))
+_CLOSING = frozenset((400, 413, 414, 495, 496, 497, 500, 501))
+#: Statuses that end the request without an answer. nginx: ``ngx_http_terminate_request``.
+_SILENT = frozenset((408, 444, 499))
 
 
 async def special_response(r: Request, status: int) -> int:
     """Answer ``r`` with ``status``: by an internal redirect to its error_page, or by the built-in page. Returns a code."""
+    if status in _SILENT or (r.main.aborted and not r.is_subrequest):
+        return _terminate(r, status)
     core = r.loc.core
     r.err_status = status
-    if r.keepalive and status in _CLOSING:
+    if status in _CLOSING:
         r.keepalive = False
     r.content_type = None
-    r.expect_tested = True
-    if r.is_subrequest and status in (408, 499):
-        r.status = status
-        return 0
-    if core.error_pages and (not r.error_page or core.recursive_error_pages) and r.uri_changes > 0:
+    if core.error_pages and not r.error_page and r.uri_changes > 0:
+        r.error_page = not core.recursive_error_pages
         page = core.error_pages.get(status)
         if page is not None:
-            r.error_page = True
             return _error_page(r, page, status)
-    if status == 444 or status == 499:
-        # https://nginx.org/en/docs/http/ngx_http_rewrite_module.html#return: closed without a response
-        r.header_sent = True
-        r.header_only = True
-        r.keepalive = False
-        r.status = status
-        return 0
     return _builtin(r, status)
 
 
+def _terminate(r: Request, status: int) -> int:
+    """End without an answer; the status is for the log only."""
+    r.status = status
+    if not r.is_subrequest:
+        r.header_sent = True
+        r.header_only = True
+        r.keepalive = False
+        if status == 444:
+            r.conn.timed_out = True  # as in nginx, so that reset_timedout_connection covers it
+    elif status == 444:
+        r.header_sent = True
+        r.header_only = True
+    return 0
+
+
 def _error_page(r: Request, page: object, status: int) -> int:
-    overwrite, uri = page.overwrite, page.uri(r)  # type: ignore[attr-defined]
+    overwrite = page.overwrite  # type: ignore[attr-defined]
     r.err_status = status if overwrite is None else overwrite
-    if overwrite == 0:
-        r.err_status = 0
-    r.expect_tested = True
+    if overwrite not in (0, 200):
+        r.expect_tested = True
+    uri = page.uri(r)  # type: ignore[attr-defined]
     if uri.startswith(b"/"):
         path, mark, args = uri.partition(b"?")
         if r.method != b"HEAD":
@@ -63,10 +71,12 @@ def _error_page(r: Request, page: object, status: int) -> int:
 
 def _builtin(r: Request, status: int) -> int:
     core = r.loc.core
-    padding = core.msie_padding and status >= 400 and wants_padding(r.header_in(b"user-agent") or b"")
+    r.expect_tested = True
+    if not r.head.cacheable and not r.discard_body():
+        r.keepalive = False
+    padding = core.msie_padding and r.version >= 1000 and wants_padding(r.header_in(b"user-agent") or b"")
     body = special_page(status, core.server_name(), padding)
     r.status = r.err_status = shown_status(status)
-    r.log_status = status
     r.last_modified = None
     r.allow_ranges = False
     r.ranges = r.multipart = None

@@ -24,6 +24,7 @@ class Subrequest(Request):
     is_subrequest = True
     internal = True
     truncated = False
+    main: Request = None  # type: ignore[assignment]
 
     def __init__(self, parent: Request, uri: bytes, args: bytes | None, method: bytes) -> None:
         self.conn = parent.conn
@@ -61,6 +62,19 @@ class Subrequest(Request):
         if self.method == b"HEAD":
             self.header_only = True
 
+    def send_all(self, data: bytes) -> int:
+        if self.header_sent or self.body_filters is not None:
+            self.send_header()
+            self.write(data)
+            return 0
+        self.send_header()
+        if self.body_filters is not None:
+            self.write(data)
+        elif not self.header_only:
+            self.captured.append(data)
+            self.finished = True
+        return 0
+
     def emit(self, data: bytes) -> None:
         self.captured.append(data)
 
@@ -97,7 +111,7 @@ async def _finish(sub: Subrequest, coro: Coroutine[Any, Any, None]) -> None:
 
 
 def _ended(sub: Subrequest) -> None:
-    if sub.loc.core.log_subrequest:
+    if sub.loc.core.log_subrequest and sub.loc.log:
         for log in sub.loc.log:
             log(sub)
     if sub.lua:

@@ -110,6 +110,8 @@ class HttpWorker:
 
     def log(self, level: int, message: str, connection: Connection | None = None) -> None:
         """Write to the main error log; with the connection's number and client if one is given."""
+        if not self.config.error_log.enabled(level):
+            return
         number = None
         if connection is not None:
             number = connection.number

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ..http.request import OK, Request
 from ..http.template import Template, Variable
 from ..process.logs import CRIT, ERR
-from .output import send, send_header
-from .scheduler import DONE, carry_on, run_sync
+from .output import default_type, send_header
+from .scheduler import advance, carry_on, run_sync
 
 if TYPE_CHECKING:
     from ..config.build import Builder
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Code:
     """The code of one ``*_by_lua*`` directive: a source, or a template for the path of its file."""
 
-    __slots__ = ("_files", "_number", "file", "line", "name", "path", "phase", "source")
+    __slots__ = ("_files", "file", "line", "name", "number", "path", "phase", "source")
 
     def __init__(self, phase: str, path: Template | None, source: bytes | None, name: bytes, file: str, line: int) -> None:
         self.phase = phase.encode()
@@ -32,13 +32,13 @@ class Code:
         self.name = name
         self.file = file
         self.line = line
-        self._number = 0
+        self.number = 0
         self._files: dict[bytes, int] = {}
 
     def chunk(self, vm: LuaVM, r: Request | None, cache: bool) -> int:
         """The number of the compiled chunk; what is negative is minus the status to answer with, its reason being in the log."""
         if self.path is None:
-            return self._number or self._inline(vm, r, cache)
+            return self.number or self._inline(vm, r, cache)
         path = self.path.const if r is None else self.path(r)
         assert path is not None
         if cache:
@@ -54,7 +54,7 @@ class Code:
         if error is not None:
             _log(vm, r, ERR, b"failed to load inlined Lua code: " + error)
             return -500
-        self._number = number
+        self.number = number
         return number
 
     def _file(self, vm: LuaVM, r: Request | None, cache: bool, path: bytes) -> int:
@@ -91,26 +91,32 @@ def make_content(loc: Location, code: Code) -> Handler:
 
     def content(r: Request) -> int | Awaitable[int | None]:
         vm = config.lua
-        chunk = code.chunk(vm, r, cache)
+        chunk = (cache and code.number) or code.chunk(vm, r, cache)
         if chunk < 0:
             return -chunk
         vm.r = r
-        answer = vm.start(b"content", chunk, r.lua, r.header_sent)
-        if answer[0] == DONE:
-            r.lua = answer[1]
-            if answer[2] is not None:
-                send(r, answer[2])
-            elif not r.header_sent:
-                send_header(r)
-            return OK
-        return wait(vm, r, answer)
+        if r.lua or r.header_sent:
+            answer = vm.start(b"content", chunk, r.lua, r.header_sent)
+        else:
+            answer = vm.start_content(chunk)
+            if answer.__class__ is bytes:
+                # the usual case: the code ran to its end, and this is all it printed
+                if r.content_type is None:
+                    r.content_type = default_type(r)
+                return r.send_all(answer)
+        tid, code_or_waiting = advance(vm, r, answer, True)
+        if tid:
+            return wait(vm, r, tid, code_or_waiting)
+        return end(r, code_or_waiting)
 
-    async def wait(vm: LuaVM, r: Request, answer: Any) -> int | None:
-        rc = await carry_on(vm, r, answer)
+    def end(r: Request, rc: int | None) -> int:
         if rc is None:
             send_header(r)
             return OK
         return rc
+
+    async def wait(vm: LuaVM, r: Request, tid: int, waiting: Any) -> int | None:
+        return end(r, await carry_on(vm, r, tid, waiting, True))
 
     async def read_first(r: Request) -> int | None:
         await read_body(r)
@@ -134,7 +140,8 @@ def make_phase(loc: Location, code: Code) -> Handler:
         if chunk < 0:
             return -chunk
         vm.r = r
-        rc = await carry_on(vm, r, vm.start(phase, chunk, r.lua, r.header_sent))
+        tid, waiting = advance(vm, r, vm.start(phase, chunk, r.lua, r.header_sent), False)
+        rc = await carry_on(vm, r, tid, waiting, False)
         if rc is None and r.header_sent:
             return OK
         return rc

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..http.request import OK, REDIRECTED, Request
 from ..process.logs import ERR
-from .output import send
+from .output import default_type, send
 
 if TYPE_CHECKING:
     from .vm import LuaVM
@@ -25,20 +25,43 @@ class Exit(Exception):
         self.code = code
 
 
-async def carry_on(vm: LuaVM, r: Request, answer: Any) -> int | None:
-    """Go on from Lua's answer until the handler has ended. Returns a handler's code: None if it ran to its end."""
+def advance(vm: LuaVM, r: Request, answer: Any, last: bool) -> tuple[int, Any]:
+    """Go on from Lua's answer as far as nothing has to wait.
+
+    Returns 0 and the handler's code (None if it ran to its end), or the waiting thread's number and what to await for it.
+    ``last`` says that the end of the handler is the end of the response.
+    """
     while True:
         r.lua = answer[1]
-        if answer[2] is not None:
-            send(r, answer[2])
-        code = answer[0]
+        code, out = answer[0], answer[2]
+        if out is not None:
+            if last and code == DONE and not r.header_sent:
+                if r.content_type is None:
+                    r.content_type = default_type(r)
+                r.send_all(out)
+            else:
+                send(r, out)
         if code == DONE:
-            return None
+            return 0, None
         if code < 0:
-            return fail(r, answer[3])
+            return 0, fail(r, answer[3])
         tid = answer[3]
         try:
-            results = await vm.ops[code](r, *answer[4:])
+            results = vm.ops[code](r, *answer[4:])
+        except Exit as end:
+            vm.cancel(tid)
+            return 0, end.code
+        if results.__class__ is not tuple:
+            return tid, results
+        vm.r = r
+        answer = vm.resume(tid, *results)
+
+
+async def carry_on(vm: LuaVM, r: Request, tid: int, waiting: Any, last: bool) -> int | None:
+    """Wait, and go on, until the handler has ended. Returns its code: None if it ran to its end."""
+    while tid:
+        try:
+            results = await waiting
         except Exit as end:
             vm.cancel(tid)
             return end.code
@@ -46,7 +69,9 @@ async def carry_on(vm: LuaVM, r: Request, answer: Any) -> int | None:
             vm.cancel(tid)
             raise
         vm.r = r
-        answer = vm.resume(tid, *results)
+        tid, waiting = advance(vm, r, vm.resume(tid, *results), last)
+    code: int | None = waiting
+    return code
 
 
 def run_sync(vm: LuaVM, r: Request, phase: bytes, chunk: int, *args: bytes | None) -> tuple[bool, Any]:
@@ -70,4 +95,4 @@ def fail(r: Request, message: bytes) -> int:
     return 500
 
 
-__all__ = ["OK", "REDIRECTED", "Exit", "carry_on", "fail", "run_sync"]
+__all__ = ["OK", "REDIRECTED", "Exit", "advance", "carry_on", "fail", "run_sync"]

@@ -31,7 +31,9 @@ RUNTIME = os.path.join(os.path.dirname(__file__), "runtime")
 LUALIB = os.path.join(os.path.dirname(os.path.dirname(__file__)), "lualib")
 
 #: The groups of the API, in the order they are loaded: api/NAME.py (where there is one) and runtime/NAME.lua.
-GROUPS = ("constants", "log", "output", "var", "time", "location", "control", "socket")
+GROUPS = (
+    "constants", "log", "output", "var", "args", "codec", "header", "req", "req_body", "time", "location", "control", "config", "socket",
+)  # fmt: skip
 
 #: The phases as Lua knows them, and their names in messages.
 CONTEXTS = {
@@ -44,7 +46,7 @@ CONTEXTS = {
     "log": "log_by_lua*",
 }
 
-#: An operation that Lua waits for: ``await op(r, *args)`` gives the tuple of results.
+#: An operation that Lua asks for: ``op(r, *args)`` gives the tuple of results, or something to await that does.
 Operation = Callable[..., Any]
 
 
@@ -88,6 +90,7 @@ class LuaVM:
                 load(rt, f.read(), b"=(pyresty)" if not os.environ.get("PYRESTY_LUA_NAMES") else b"@" + path.encode())
         self._rt = rt
         self.start = rt[b"start"]
+        self.start_content = rt[b"start_content"]
         self.resume = rt[b"resume"]
         self.cancel = rt[b"cancel"]
         self.counts = rt[b"counts"]

@@ -123,6 +123,7 @@ class CoreLocation(Settings):
     error_log: ErrorLog = setting(None)  # type: ignore[assignment]
     prefix: bytes = inner(bytes)
     server_line: bytes = inner(bytes)
+    keepalive_limit: int = inner(int)  #: requests per connection; 0 where there is no keep-alive
     alias_cut: int | None = inner(lambda: None)
     alias_whole: bool = inner(bool)
 
@@ -304,6 +305,7 @@ def on_location(cf: Builder, loc: Location) -> None:
     """Settle what follows from several settings once they are merged."""
     core = loc.core
     core.prefix = encode(cf.prefix.rstrip("/") + "/")
+    core.keepalive_limit = core.keepalive_requests if core.keepalive_timeout else 0
     core.server_line = b"Server: " + core.server_name()
     if core.root is None:
         core.root = Template("html", (b"html",))

@@ -90,7 +90,7 @@ def _args_set(r: Request, value: bytes) -> None:
 
 
 def _host(r: Request) -> bytes:
-    return r.head.host or r.server.name
+    return r.host_in or r.head.host or r.server.name
 
 
 def _content_length(r: Request) -> bytes | None:
@@ -111,7 +111,7 @@ def _request_body_file(r: Request) -> bytes | None:
 
 
 def _status(r: Request) -> bytes | None:
-    status = r.log_status or r.err_status or r.status
+    status = r.err_status or r.status
     if not status:
         return b"009" if r.version == 9 else b"000"
     return b"%03d" % status
@@ -161,7 +161,7 @@ def _realpath(of: Any) -> Any:
 
 def _request_length(r: Request) -> bytes:
     body = r.main.body
-    return b"%d" % (len(r.head.raw) + (body.size if body is not None else 0))
+    return b"%d" % (len(r.head.raw) + (body.received if body is not None else 0))
 
 
 _HOSTNAME = socket.gethostname().encode()
@@ -215,7 +215,7 @@ TABLE: dict[str, Any] = {
     "connection": lambda r: b"%d" % r.conn.number,
     "connection_requests": lambda r: b"%d" % r.conn.requests,
     "connection_time": lambda r: b"%.3f" % (r.request_time()),
-    "pipe": lambda r: b"p" if r.conn.buf else b".",
+    "pipe": lambda r: b"p" if r.main.pipeline else b".",
     "pid": lambda r: b"%d" % _PID(),
     "msec": lambda r: b"%.3f" % time.time(),
     "time_local": lambda r: log_time_local(int(time.time())),

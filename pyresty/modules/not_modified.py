@@ -40,4 +40,4 @@ def header_filter(loc: Location) -> Callable[[Request], None]:
     return not_modified
 
 
-MODULE = Module(name="not_modified", header_filter=header_filter, before_capture=True)
+MODULE = Module(name="not_modified", header_filter=header_filter)

@@ -144,13 +144,15 @@ def set_return(cf: Builder, conf: RewriteSettings, node: Node) -> None:
         return
 
     def return_(r: Request) -> int | None:
+        if not r.head.cacheable and not r.discard_body():
+            return 400
+        r.status = status
         value = text(r) if text is not None else b""
         if status in _REDIRECTS:
             r.location = value
             return status
         if status == 204 or status == 444:
             return status
-        r.status = status
         if r.content_type is None:
             r.content_type = r.loc.core.type_of(r.uri)
         return r.respond(value)

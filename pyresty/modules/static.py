@@ -94,6 +94,8 @@ def make_static(loc: Location) -> Callable[[Request], object]:
             return _not_a_file(r, path, mode)
         if r.method == b"POST":
             return 405
+        if not r.head.cacheable and not r.discard_body():
+            return 400
         r.status = 200
         r.content_length = size = info.st_size
         r.last_modified = mtime = int(info.st_mtime)
@@ -113,6 +115,8 @@ def make_static(loc: Location) -> Callable[[Request], object]:
             _keep(path, kept)
         if etags:
             r.headers_out.append((b"ETag", kept.etag))
+        if b"range" not in r.index:
+            return r.send_all(kept.data)
         r.send_header()
         if not r.header_only:
             if r.ranges is None:

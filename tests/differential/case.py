@@ -1,4 +1,4 @@
-"""What a differential test consists of: a conf, the files beside it, and what is sent to it, one thing after another."""
+"""What a differential test consists of: a conf, the files beside it, and what is sent to it, in order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class Ask:
     """Bytes on a connection of its own, and what to read afterwards.
 
     :param send: byte strings to send; a number between them is a pause in seconds.
-    :param read: the method of each answer to wait for. Without any, everything up to the end of the connection is compared as
+    :param read: the method of each answer to wait for. Without any, everything up to the end
+        of the connection is compared as
         it came.
     :param end: the server has to close after the answers; what it sends before that is compared.
     :param shutdown: end our half of the connection after sending.
@@ -71,7 +72,8 @@ class Case:
     :param scripts: of an origin (``origin.Origin``), whose port is ``{origin}``.
     :param levels: error-log levels to compare; notices only where they belong to a connection.
     :param mask: patterns (text) and what they become, in everything that is compared, for what is never twice the same.
-    :param newer: lines of the reference's logs that a newer nginx writes differently, and what they have to be (None: absent).
+    :param newer: lines of the
+        reference's logs that a newer nginx writes differently, and what they have to be (None: absent).
     :param error_log: what the error log has to hold instead of the reference's entries.
     :param drop: patterns of error-log entries that are not compared, with the reason beside the case.
     :param modules: dynamic modules that the reference loads.

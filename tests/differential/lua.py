@@ -34,7 +34,8 @@ FILES = {"lua/show.lua": SHOW}
 def locations(snippets: Mapping[str, str], directive: str = "content_by_lua_block", inside: str = "") -> str:
     """One location for each snippet, named by its key, ``-`` for ``/``; ``show`` is there for all of them."""
     return "\n".join(
-        f"        location /{name} {{ {inside} {directive} {{ local show = require 'show'\n{code.strip(chr(10))}\n        }} }}"
+        f"        location /{name} {{ {inside} {directive} {{ local show = require "
+        f"'show'\n{code.strip(chr(10))}\n        }} }}"
         for name, code in snippets.items()
     )
 

@@ -1,7 +1,8 @@
 """Runs a case on one server and writes down all that can be seen, with what differs between any two runs masked.
 
 Masked: Date, the server's name and version, process ids, times and connection numbers in logs, ports, the prefix
-folder, numbers of temporary files, and boundaries of multipart answers, addresses in memory. All else is compared as it is.
+folder, numbers of temporary files, and boundaries of multipart answers,
+    addresses in memory. All else is compared as it is.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _ENTRY = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[(\w*)\] \d+#\d+: (\*\d+ )
 
 @dataclass
 class Seen:
-    """What one :class:`Ask` brought: answers, the bytes after them, and whether the server closed (None: not waited for)."""
+    """What one :class:`Ask` brought: answers, what came after them, and if the server closed (None: not waited for)."""
 
     answers: list[dict[str, object]] = field(default_factory=list)
     rest: str = ""
@@ -50,7 +51,7 @@ _C_FRAME = re.compile(r"\t\[C\]: in function '(?!(?:error|assert|require|p?call|
 
 
 def user_frames(message: str) -> str:
-    """``message`` without the stack frames below the user's code: where the API is in C and where in Lua is nobody's business."""
+    """``message`` without the stack frames below the user's code: what of the API is C and what is Lua is no matter."""
     lines = message.splitlines(keepends=True)
     for number in range(len(lines) - 1, -1, -1):
         if _LIBRARY.fullmatch(lines[number]):
@@ -73,6 +74,7 @@ def masker(case: Case, server: Server) -> Callable[[str], str]:
         text = _SERVER.sub("SERVER", text)
         text = re.sub(r"<center>(?:nginx|pyresty|openresty)</center>", "<center>NAME</center>", text)
         text = re.sub(r"boundary=\d{20}|(?<=\r\n--)\d{20}", "BOUNDARY", text)
+        text = re.sub(r"\bDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", "Date: DATE", text)
         text = re.sub(r"(?<=_temp/)\d{10}", "NUMBER", text)
         text = re.sub(r"\b0x[0-9a-f]{8,}\b", "ADDRESS", text)
         for pattern, to in masks:
@@ -125,7 +127,6 @@ def ask(server: Server, ask: Ask, mask: Callable[[str], str], timeout: float = 5
             if ask.end or not ask.read:
                 seen.ended = False
                 seen.rest = mask(connection.rest().decode("utf-8", "backslashreplace"))
-                seen.rest = re.sub(r"\r\nDate: [^\r]*", "\r\nDate: DATE", seen.rest)
                 seen.ended = True
         except TimeoutError:
             seen.rest = f"(nothing more in {timeout} s)"

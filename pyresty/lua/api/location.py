@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from ...http.body import RequestBody
@@ -16,28 +16,30 @@ from ...http.uri import UnsafeURI, parse_unsafe_uri
 if TYPE_CHECKING:
     from ..vm import LuaVM
 
+Answer = tuple[Any, ...]
+
 SHARE, COPY, FORWARD = 1, 2, 4
 
 _FIELDS = 6  # uri, method, args, body, flags, state; then the counted runs of vars and headers
 
 
-async def capture_plain(r: Request, *uris: bytes) -> tuple[Any, ...]:
+def capture_plain(r: Request, *uris: bytes) -> Answer | Awaitable[Answer]:
     """``capture`` for subrequests without options."""
     if r.subrequests == 0 or b"content-length" in r.index or b"transfer-encoding" in r.index:
         flat: list[Any] = []
         for uri in uris:
             flat += (uri, b"GET", False, False, 0, 0, 0, 0)
-        return await capture(r, len(uris), *flat)
+        return capture(r, len(uris), *flat)
     subs = []
     for raw in uris:
         parsed = _parsed.get(raw) or _parse(r, raw)
         if isinstance(parsed, bytes):
             return None, parsed
         subs.append(Subrequest(r, parsed[0], parsed[1], b"GET"))
-    return await _run(r, subs)
+    return _run(r, subs)
 
 
-async def capture(r: Request, count: int, *flat: Any) -> tuple[Any, ...]:
+def capture(r: Request, count: int, *flat: Any) -> Answer | Awaitable[Answer]:
     """Run ``count`` subrequests at once; the flat responses: status, truncated, body, number of headers, name, value, …
 
     A failure to make one is ``(None, message)``.
@@ -49,17 +51,27 @@ async def capture(r: Request, count: int, *flat: Any) -> tuple[Any, ...]:
         if isinstance(made, bytes):
             return None, made
         subs.append(made)
-    return await _run(r, subs)
+    return _run(r, subs)
 
 
-async def _run(r: Request, subs: list[Subrequest]) -> tuple[Any, ...]:
+def _run(r: Request, subs: list[Subrequest]) -> Answer | Awaitable[Answer]:
     waiting = [coro for sub in subs if (coro := begin_subrequest(sub)) is not None]
+    if waiting:
+        return _wait(r, subs, waiting)
+    return _responses(subs)
+
+
+async def _wait(r: Request, subs: list[Subrequest], waiting: list[Coroutine[Any, Any, None]]) -> Answer:
     if len(waiting) == 1:
         await waiting[0]
-    elif waiting:
+    else:
         tasks = [task for coro in waiting if (task := begin(r, coro)) is not None]
         if tasks:
             await asyncio.wait(tasks)
+    return _responses(subs)
+
+
+def _responses(subs: list[Subrequest]) -> Answer:
     answer: list[Any] = []
     for sub in subs:
         _response(sub, answer)
@@ -157,28 +169,27 @@ def _set_var(sub: Subrequest, name: bytes, value: bytes) -> bytes | None:
 
 def _response(sub: Subrequest, answer: list[Any]) -> None:
     """Append the response of ``sub`` in its flat form."""
-    body = sub.captured
-    answer += (sub.status, sub.truncated, body[0] if len(body) == 1 else b"".join(body))
-    headers = sub.headers_out
-    count = len(answer)
-    answer.append(len(headers))
-    for name, value in headers:
-        answer += (name, value)
-    if sub.content_type:
-        kind = sub.content_type
+    parts = sub.captured
+    body = parts[0] if len(parts) == 1 else b"".join(parts)
+    if sub.content_length is None and sub.last_modified is None and sub.location is None and not sub.headers_out:
+        if sub.content_type and sub.charset is None:
+            answer += (sub.status, sub.truncated, body, 1, b"Content-Type", sub.content_type)
+            return
+    headers: list[Any] = []
+    for name, value in sub.headers_out:
+        headers += (name, value)
+    kind = sub.content_type
+    if kind:
         if sub.charset and b"charset=" not in kind:
             kind += b"; charset=" + sub.charset
-        answer += (b"Content-Type", kind)
-        answer[count] += 1
+        headers += (b"Content-Type", kind)
     if sub.content_length is not None:
-        answer += (b"Content-Length", sub.content_length)
-        answer[count] += 1
+        headers += (b"Content-Length", sub.content_length)
     if sub.location is not None:
-        answer += (b"Location", sub.location)
-        answer[count] += 1
+        headers += (b"Location", sub.location)
     if sub.last_modified is not None and sub.status in (200, 204, 206, 304):
-        answer += (b"Last-Modified", http_time(sub.last_modified))
-        answer[count] += 1
+        headers += (b"Last-Modified", http_time(sub.last_modified))
+    answer += (sub.status, sub.truncated, body, len(headers) >> 1, *headers)
 
 
 def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:

@@ -3,21 +3,100 @@
 
 local rt = ...
 
-local type, rawset, error, tostring = type, rawset, error, tostring
+local type, rawset, error, tostring, select = type, rawset, error, tostring, select
 local wait, py = rt.wait, rt.py
-local bad_argument, require_phase, require_request = rt.bad_argument, rt.require_phase, rt.require_request
+local bad_argument, require_phase, require_request, check_string = rt.bad_argument, rt.require_phase, rt.require_request, rt.check_string
 
 local OP_EXIT, OP_EXEC, OP_REDIRECT = rt.ops.exit, rt.ops.exec, rt.ops.redirect
-local WAITING = rt.phases("rewrite access content")
-local SENDING = rt.phases("rewrite access content")
+local ENDING = rt.phases("rewrite access content")
+local EXITING = rt.phases("rewrite access content timer header_filter balancer")
+local ERR = 4
+
+-- Statuses that say that the connection is of no use any more: they end it whatever has been sent.
+local CLOSING = { [408] = true, [444] = true, [499] = true }
+
+local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 
 rawset(ngx, "exit", function(status)
-    local r = require_request(2)
+    local r = rt.r
+    if not r or r.phase == "init" then
+        error("no request found", 2)
+    end
     if type(status) ~= "number" then
-        bad_argument(1, "exit", "number expected, got " .. (status == nil and "no value" or type(status)), 2)
+        error("bad argument #2 to 'ngx_http_lua_ffi_exit' (cannot convert '" .. type(status) .. "' to 'int')", 2)
     end
-    if WAITING[r.phase] then
-        wait(OP_EXIT, status)
+    status = status - status % 1
+    if status == -2 or status == -4 then
+        error("bad argument to 'ngx.exit': does not accept NGX_AGAIN or NGX_DONE", 2)
     end
-    py.set_exit(status)
+    require_phase(EXITING, 2)
+    if r.sent and status >= 300 and not CLOSING[status] then
+        rt.send_head(r)
+        local sent = py.get_status()
+        if status ~= sent then
+            py.log(ERR, "attempt to set status " .. status .. " via ngx.exit after sending out the response status " .. sent)
+        end
+        status = 200
+    end
+    wait(OP_EXIT, status, r.phase == "content")
+end)
+
+rawset(ngx, "exec", function(...)
+    local n = select("#", ...)
+    if n ~= 1 and n ~= 2 then
+        error("expecting one or two arguments, but got " .. n, 2)
+    end
+    local uri, args = ...
+    uri = check_string(uri, 1, "exec", 2)
+    if uri == "" then
+        error("The uri argument is empty", 2)
+    end
+    local r = require_phase(ENDING, 2)
+    if not py.safe_uri(uri) then
+        error("unsafe uri", 2)
+    end
+    local kind = type(args)
+    if kind == "number" then
+        args = tostring(args)
+    elseif kind == "table" then
+        args = rt.encode_args(args, 2)
+    elseif kind ~= "string" and kind ~= "nil" then
+        bad_argument(2, "exec", "string, number, or table expected, but got " .. kind, 2)
+    end
+    if r.sent then
+        error("attempt to call ngx.exec after sending out response headers", 2)
+    end
+    wait(OP_EXEC, uri, args)
+end)
+
+rawset(ngx, "redirect", function(...)
+    local n = select("#", ...)
+    if n ~= 1 and n ~= 2 then
+        error("expecting one or two arguments", 2)
+    end
+    local uri, status = ...
+    uri = check_string(uri, 1, "redirect", 2)
+    if n == 2 then
+        status = rt.check_number(status, 2, "redirect", 2)
+        if not REDIRECTS[status - status % 1] then
+            error("only ngx.HTTP_MOVED_TEMPORARILY, ngx.HTTP_MOVED_PERMANENTLY, ngx.HTTP_PERMANENT_REDIRECT, ngx.HTTP_SEE_OTHER, and "
+                .. "ngx.HTTP_TEMPORARY_REDIRECT are allowed", 2)
+        end
+    else
+        status = 302
+    end
+    local r = require_phase(ENDING, 2)
+    if r.sent then
+        error("attempt to call ngx.redirect after sending out the headers", 2)
+    end
+    local unsafe, shown = rt.unsafe_byte(uri)
+    if unsafe then
+        error(unsafe .. ' in redirect uri "' .. shown .. '"', 2)
+    end
+    wait(OP_REDIRECT, uri, status)
+end)
+
+rawset(ngx, "get_phase", function()
+    local r = rt.r
+    return r and r.phase or "init"
 end)

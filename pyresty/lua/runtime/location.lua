@@ -139,15 +139,25 @@ local function failed(status, message)
     end
 end
 
--- The result of one plain subrequest, most of which have few headers, without a table in between.
-local function plain(status, truncated, body, count, key, value, ...)
-    failed(status, truncated)
+local function responses(flat, at, count)
     if count == 0 then
-        return { status = status, truncated = truncated, body = body, header = {} }
-    elseif count == 1 then
-        return { status = status, truncated = truncated, body = body, header = { [key] = value } }
+        return
     end
-    return (response({ status, truncated, body, count, key, value, ... }, 1))
+    local res, next_at = response(flat, at)
+    return res, responses(flat, next_at, count - 1)
+end
+
+-- The results of plain subrequests. Most have one header, and then no table is needed in between.
+local function plain(left, status, truncated, body, count, key, value, ...)
+    if count == 1 then
+        local res = { status = status, truncated = truncated, body = body, header = { [key] = value } }
+        if left == 1 then
+            return res
+        end
+        return res, plain(left - 1, ...)
+    end
+    failed(status, truncated)
+    return responses({ status, truncated, body, count, key, value, ... }, 1, left)
 end
 
 local location = {}
@@ -160,21 +170,13 @@ function location.capture(...)
     rt.require_phase(PHASES, 2)
     local uri, opts = ...
     if opts == nil and type(uri) == "string" then
-        return plain(wait(OP_PLAIN, uri))
+        return plain(1, wait(OP_PLAIN, uri))
     end
     local flat = {}
     local last = request(flat, 1, uri, opts, 0) - 1
     flat = { wait(OP_CAPTURE, 1, unpack(flat, 1, last)) }
     failed(flat[1], flat[2])
     return (response(flat, 1))
-end
-
-local function responses(flat, at, count)
-    if count == 0 then
-        return
-    end
-    local res, next_at = response(flat, at)
-    return res, responses(flat, next_at, count - 1)
 end
 
 function location.capture_multi(...)
@@ -202,9 +204,7 @@ function location.capture_multi(...)
         flat[i] = query[1]
     end
     if simple then
-        flat = { wait(OP_PLAIN, unpack(flat, 1, count)) }
-        failed(flat[1], flat[2])
-        return responses(flat, 1, count)
+        return plain(count, wait(OP_PLAIN, unpack(flat, 1, count)))
     end
     for i = 1, count do
         local query = requests[i]

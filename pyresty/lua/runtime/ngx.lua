@@ -2,7 +2,7 @@
 
 local rt = ...
 
-local rawset, error, type, setmetatable, select, tostring = rawset, error, type, setmetatable, select, tostring
+local rawset, error, type, setmetatable, tostring, tonumber = rawset, error, type, setmetatable, tostring, tonumber
 
 local getters, setters = {}, {}
 rt.getters, rt.setters = getters, setters
@@ -56,19 +56,24 @@ function rt.require_phase(set, level)
     local r = rt.r
     local phase = r and r.phase or "init"
     if not set[phase] then
+        if phase == "init" then
+            error("no request found", (level or 2) + 1)
+        end
         error("API disabled in the context of " .. (contexts[phase] or phase), (level or 2) + 1)
     end
     return r
 end
 
+-- Phases that belong to no request of a client.
+local NO_CLIENT = rt.phases("init_worker timer exit_worker")
+
 -- The request's state, for functions that only need some request.
 function rt.require_request(level)
     local r = rt.r
-    if not r or r.phase == "init" or r.phase == "init_worker" or r.phase == "timer" then
-        if r and r.phase then
-            error("API disabled in the context of " .. (contexts[r.phase] or r.phase), (level or 2) + 1)
-        end
+    if not r or r.phase == "init" then
         error("no request found", (level or 2) + 1)
+    elseif NO_CLIENT[r.phase] then
+        error("API disabled in the current context", (level or 2) + 1)
     end
     return r
 end
@@ -95,3 +100,14 @@ function rt.check_string(value, n, name, level)
     end
     rt.bad_argument(n, name, "string expected, got " .. (value == nil and "nil" or kind), (level or 2) + 1)
 end
+
+-- luaL_checknumber: numbers, and strings that are numbers.
+function rt.check_number(value, n, name, level)
+    local number = tonumber(value)
+    if not number then
+        rt.bad_argument(n, name, "number expected, got " .. type(value), (level or 2) + 1)
+    end
+    return number
+end
+
+rt.clear_table = require("table.clear")

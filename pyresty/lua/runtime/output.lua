@@ -92,8 +92,11 @@ local function print_all(r, name, newline, ...)
     if not r.lazy_header and rt.eager then
         rt.eager(r)
     end
-    if #out > SEND_BYTES then
+    local size = #out
+    if size > SEND_BYTES then
         return wait(OP_OUTPUT)
+    elseif size == 0 then
+        rt.send_head(r)
     end
     return 1
 end

@@ -57,7 +57,7 @@ local function drop(r)
         free_ids[#free_ids + 1] = r.id
         r.id = 0
     end
-    r.ctx, r.env, r.loaded, r.arg, r.threads, r.on_abort = nil, nil, nil, nil, nil, nil
+    r.ctx, r.env, r.loaded, r.arg, r.threads, r.on_abort, r.draft = nil, nil, nil, nil, nil, nil, nil
     r.sent, r.exited, r.eof = false, false, nil
     r.out:reset()
     if nfree_states < 256 then
@@ -138,7 +138,7 @@ local function finish(r, result)
     local out = take_out(r)
     local rid = r.id
     if rid == 0 and not r.ctx and not r.env then
-        r.sent, r.exited, r.arg, r.eof = false, false, nil, nil
+        r.sent, r.exited, r.arg, r.eof, r.draft = false, false, nil, nil, nil
         if nfree_states < 256 then
             nfree_states = nfree_states + 1
             free_states[nfree_states] = r
@@ -203,6 +203,42 @@ function rt.start(phase, chunk, rid, sent, a, b)
     local co, box = co_create(worker), { fn }
     boxes[co] = box
     return after(r, co, co_resume(co, box, a, b))
+end
+
+-- The usual way of a content handler: nothing is kept from earlier phases. Answers with the output alone if that is all there is.
+local function after_content(r, co, ok, op, ...)
+    if ok and op == FINISHED and not r.ctx and not r.env and r.id == 0 then
+        nidle = nidle + 1
+        idle[nidle] = co
+        local out = r.out:get()
+        r.sent, r.exited, r.eof, r.draft = false, false, nil, nil
+        nfree_states = nfree_states + 1
+        free_states[nfree_states] = r
+        rt.r = nil
+        return out
+    end
+    return after(r, co, ok, op, ...)
+end
+
+function rt.start_content(chunk)
+    local r = new_state()
+    r.phase = "content"
+    rt.r = r
+    local fn, err = rt.instance(chunk, r)
+    if not fn then
+        rt.r = nil
+        return -2, keep(r), nil, err
+    end
+    if nidle > 0 then
+        local co = idle[nidle]
+        idle[nidle] = nil
+        nidle = nidle - 1
+        boxes[co][1] = fn
+        return after_content(r, co, co_resume(co))
+    end
+    local co, box = co_create(worker), { fn }
+    boxes[co] = box
+    return after_content(r, co, co_resume(co, box))
 end
 
 -- Hand the results of an operation to the thread that waits for it.

@@ -1,7 +1,7 @@
--- Instances of cjson: each is a table of functions that share one config, the settings under the names of the functions that change
--- them. The functions take arguments, answer and raise as lua-cjson's C functions do (luaL_argcheck, luaL_checkinteger,
--- luaL_checkoption), with the place of the call in front of the message: helpers are reached by tail calls, so that from each of them
--- error level 2 is the caller's line.
+-- Instances of cjson: each is a table of functions that share one config, the settings under the names of the functions
+-- that change them. The functions take arguments, answer and raise as lua-cjson's C functions do (luaL_argcheck,
+-- luaL_checkinteger, luaL_checkoption), with the place of the call in front of the message: what raises for them is reached
+-- by tail calls, so that error level 2 is always the caller's line.
 
 local decoder = require("pyresty.cjson_decode")
 local encoder = require("pyresty.cjson_encode")

@@ -187,7 +187,8 @@ local function build(memory)
     local out, o = memory.out, 1
     local parents, lefts, keys, depth = {}, {}, {}, 0
     local document = {}
-    local t, left, key = document, 1, 1 -- the container being filled, how many values it lacks, the next one's index (false: a string)
+    -- The container being filled, how many values it lacks, and the next one's index: false if a string comes first.
+    local t, left, key = document, 1, 1
     while true do
         while left == 0 do
             if depth == 0 then

@@ -1,7 +1,9 @@
--- Lua values to JSON text: one flat loop over an explicit stack of containers, writing into a string.buffer. A function that called
--- itself for each nested table would leave LuaJIT with many short traces; this loop has one head that every trace comes back to.
+-- Lua values to JSON text: one flat loop over an explicit stack of containers, writing into a string.buffer. A function
+-- that called itself for each nested table would leave LuaJIT with many short traces; this loop has one head that every
+-- trace comes back to.
 --
--- What is an array, what is refused and how follows OpenResty's lua-cjson (2.1.0.11). A config is what pyresty.cjson_core makes.
+-- What is an array, what is refused and how follows OpenResty's lua-cjson (2.1.0.11). A config is what
+-- pyresty.cjson_core makes.
 
 local ffi = require("ffi")
 local bit = require("bit")
@@ -27,7 +29,7 @@ local STACK_SLOTS = 8000
 local INT_MAX = 0x7fffffff
 local KEEP = 1024 -- a longer stack of keys is not kept
 
--- The lightuserdata that stands for []: an address that nothing else has.
+-- The lightuserdata that stands for []: an address that nothing else has while this is kept.
 local address = ffi.new("uintptr_t[1]")
 address[0] = cast("uintptr_t", address)
 local empty_array = buffer.decode("\5" .. ffi.string(address, 8))
@@ -109,7 +111,7 @@ local function put_escaped(out, s, n, reject)
     end
 end
 
--- LuaJIT's own "%.14g" is exact in this range; beyond it the last digit may differ from C's (once in some 100,000 numbers).
+-- LuaJIT's own "%.14g" is exact in this range; beyond it the last digit may differ from C's, if rarely.
 local LEAST_EXACT, MOST_EXACT = 1e-18, 1e38
 local digits = ffi.new("char[32]")
 
@@ -194,8 +196,8 @@ local function write(config, memory, value)
     local reject, precise, indent = config.special, config.encode_number_precision == 14, config.encode_indent
     local root = memory.root
     root[1] = value
-    -- The innermost container: its table; of an array the index, of an object the place in `keys`, of the last element written and of
-    -- the last one there is; the bracket that closes it; and how many keys there are.
+    -- The innermost container: its table; of an array the index, of an object the place in `keys`, of the last element
+    -- written and of the last one there is; the bracket that closes it; and how many keys there are.
     local t, i, last, closer, top = root, 0, 1, "", 0
     local depth, slots, comma = 0, 1, false
     while true do
@@ -231,7 +233,8 @@ local function write(config, memory, value)
                 end
                 k = text
             end
-            if kind == "function" or kind == "thread" or kind == "cdata" or kind == "userdata" and v ~= null and v ~= empty_array then
+            if kind == "function" or kind == "thread" or kind == "cdata"
+                or kind == "userdata" and v ~= null and v ~= empty_array then
                 if not config.encode_skip_unsupported_value_types then
                     return nil, format("Cannot serialise %s: type not supported", kind)
                 end
@@ -347,4 +350,4 @@ local function encode(config, value)
     return text
 end
 
-return { encode = encode, special = special, empty_array = empty_array }
+return { encode = encode, special = special, empty_array = empty_array, address = address }

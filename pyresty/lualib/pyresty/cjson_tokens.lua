@@ -1,9 +1,9 @@
--- The tokens of JSON text, as OpenResty's lua-cjson (2.1.0.11) understands them. Strings are written where they are needed as soon as
--- they are read, and nothing here loops over characters by itself where a C function can: what calls these functions in a hot
--- loop stays one straight piece of machine code.
+-- The tokens of JSON text, as OpenResty's lua-cjson (2.1.0.11) understands them. Strings are written where they are
+-- needed as soon as they are read, and nothing here loops over characters by itself where a C function can: what calls
+-- these functions in a hot loop stays one straight piece of machine code.
 --
--- `text` is a byte array that ends with a zero byte, `at` the index of a token's first byte in it; `out` is the byte array that
--- pyresty.cjson_decode fills in LuaJIT's serialisation format, `o` an index of that.
+-- `text` is a byte array that ends with a zero byte, `at` the index of a token's first byte in it; `out` is the byte array
+-- that pyresty.cjson_decode fills in LuaJIT's serialisation format, `o` an index of that.
 
 local ffi = require("ffi")
 local bit = require("bit")
@@ -42,6 +42,9 @@ for i = 0, 22 do
     power_of_ten[i] = tonumber("1e" .. i)
 end
 
+-- Every character that may be part of a number, even of "nan(x_1)".
+local IN_NUMBERS = "+-._()0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 local _M = { STRING = STRING, LONG = LONG }
 
 -- Answers the index after white space, and after comments where they are allowed. A comment that is not closed is not skipped.
@@ -78,8 +81,8 @@ local function hex4(text, at)
     return a * 4096 + b * 256 + c * 16 + d
 end
 
--- Write, as UTF-8, the character of the escape \uXXXX at `at`, or of two of them that are a surrogate pair. Answers the indexes after
--- it and after what was written; nil if it is invalid.
+-- Write, as UTF-8, the character of the escape \uXXXX at `at`, or of two of them that are a surrogate pair. Answers the
+-- indexes after it and after what was written; nil if it is invalid.
 local function unicode_escape(text, at, out, o)
     local code = hex4(text, at + 2)
     at = at + 6
@@ -165,7 +168,7 @@ end
 -- What strtod() takes for a number and JSON does not: ".5" after a sign, and unless `strict` hexadecimal numbers, "inf" and "nan".
 -- Answers the index after it and the value; nil if it is none of them.
 local function odd_number(text, at, strict)
-    local s = tostr(text + at, C.pyresty_cjson_strspn(text + at, "+-._()0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+    local s = tostr(text + at, C.pyresty_cjson_strspn(text + at, IN_NUMBERS))
     local sign, rest = match(s, "^([+-]?)(.*)")
     local digits = match(rest, "^%.%d+[eE][+-]?%d+") or match(rest, "^%.%d+")
     if not digits and not strict then

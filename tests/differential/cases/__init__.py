@@ -3,9 +3,43 @@
 from __future__ import annotations
 
 from ..case import Case
-from . import (files, lua_capture, lua_output, lua_phases, lua_request, lua_util, protocol, proxy, proxy_errors, rewrite, selection, static, uri, variables)
+from . import (
+    files,
+    lua_capture,
+    lua_errors,
+    lua_output,
+    lua_phases,
+    lua_request,
+    lua_socket,
+    lua_util,
+    protocol,
+    proxy,
+    proxy_errors,
+    rewrite,
+    selection,
+    static,
+    uri,
+    variables,
+)
 
-_THEMES = (selection, uri, rewrite, files, static, protocol, variables, proxy, proxy_errors, lua_output, lua_request, lua_util, lua_capture, lua_phases)
+_THEMES = (
+    selection,
+    uri,
+    rewrite,
+    files,
+    static,
+    protocol,
+    variables,
+    proxy,
+    proxy_errors,
+    lua_output,
+    lua_request,
+    lua_util,
+    lua_capture,
+    lua_phases,
+    lua_errors,
+    lua_socket,
+)
 
 CASES: dict[str, Case] = {}
 for _theme in _THEMES:

@@ -60,12 +60,18 @@ _PATHS = http(
 )
 
 _ASKED = (
-    "/", "/index.html", "/a.txt", "/none", "/none/", "/a.txt/", "/a.txt/x", "/dir/", "/dir", "/dir/file", "/noindex/", "/noindex", "/htm/",
-    "/sp%20ace.txt", "/pct%2541.txt", "/pct%41.txt", "/.hidden", "/empty", "/indexdir/", "/%c3%bc.txt", "/deep/a/b/c.txt", "/deep/a/b",
-    "/deep/../a.txt", "/deep//a///b/c.txt", "/al/a.txt", "/al/", "/al", "/al/none", "/al/x/a.txt", "/al/sub", "/al/sub/", "/al2/a.txt",
-    "/al/../a.txt", "/noslash/a.txt", "/noslasha.txt", "/one", "/one/", "/onex", "/alvar/a.txt?dir=other", "/alvar/a.txt?dir=html",
-    "/alvar/a.txt", "/alre/other/a.txt", "/alre/other/none", "/alre/html/dir/", "/alre/html/dir", "/alre2/", "/alre2/sub/", "/alre2/sub",
-    "/rootvar/x?dir=html", "/abs", "/inner", "/inner/most/a.txt", "/inner/most", "/show/x/y", "/showroot/x", "/ix/?e=htm", "/ix/?e=none", "/ixabs/",
+    "/", "/index.html", "/a.txt", "/none", "/none/", "/a.txt/", "/a.txt/x", "/dir/", "/dir", "/dir/file", "/noindex/",
+    "/noindex", "/htm/",
+    "/sp%20ace.txt", "/pct%2541.txt", "/pct%41.txt", "/.hidden", "/empty", "/indexdir/", "/%c3%bc.txt",
+    "/deep/a/b/c.txt", "/deep/a/b",
+    "/deep/../a.txt", "/deep//a///b/c.txt", "/al/a.txt", "/al/", "/al", "/al/none", "/al/x/a.txt", "/al/sub",
+    "/al/sub/", "/al2/a.txt",
+    "/al/../a.txt", "/noslash/a.txt", "/noslasha.txt", "/one", "/one/", "/onex", "/alvar/a.txt?dir=other",
+    "/alvar/a.txt?dir=html",
+    "/alvar/a.txt", "/alre/other/a.txt", "/alre/other/none", "/alre/html/dir/", "/alre/html/dir", "/alre2/",
+    "/alre2/sub/", "/alre2/sub",
+    "/rootvar/x?dir=html", "/abs", "/inner", "/inner/most/a.txt", "/inner/most", "/show/x/y", "/showroot/x",
+    "/ix/?e=htm", "/ix/?e=none", "/ixabs/",
     "/ixredir/",
 )  # fmt: skip
 
@@ -99,8 +105,10 @@ _TRY = http(
 )
 
 _TRIED = (
-    "/a.txt", "/dir", "/dir/", "/noindex/", "/none", "/none/more", "/first/x", "/code/x", "/code204/x", "/named/x?y=z", "/args/x?y=z",
-    "/folder/x", "/foldername/x", "/al/sub/index.html", "/al/none", "/al2/none", "/re/a.txt", "/re/a/b/c.txt", "/re/none", "/loop/x",
+    "/a.txt", "/dir", "/dir/", "/noindex/", "/none", "/none/more", "/first/x", "/code/x", "/code204/x",
+    "/named/x?y=z", "/args/x?y=z",
+    "/folder/x", "/foldername/x", "/al/sub/index.html", "/al/none", "/al2/none", "/re/a.txt", "/re/a/b/c.txt",
+    "/re/none", "/loop/x",
     "/tointernal/x", "/sp%20ace.txt", "/empty",
 )  # fmt: skip
 
@@ -150,8 +158,10 @@ _ERRORS = http(
 )
 
 _ERRORED = (
-    "/none", "/500", "/503", "/403?x=y", "/405/", "/own/none", "/own/500", "/recursive", "/url", "/url301", "/url307", "/named", "/named200",
-    "/named-keeps", "/chain", "/chain2", "/rec", "/vars?a=1", "/off", "/off/sub", "/static404/x", "/missing-page", "/same", "/302", "/to",
+    "/none", "/500", "/503", "/403?x=y", "/405/", "/own/none", "/own/500", "/recursive", "/url", "/url301", "/url307",
+    "/named", "/named200",
+    "/named-keeps", "/chain", "/chain2", "/rec", "/vars?a=1", "/off", "/off/sub", "/static404/x", "/missing-page",
+    "/same", "/302", "/to",
     "/todir", "/toindex", "/404.html",
 )  # fmt: skip
 
@@ -173,7 +183,8 @@ _TYPES = http(
 )
 
 _TYPE_FILES = (
-    "x.html", "x.htm", "x.HTML", "x.txt", "x.TXT", "x.png", "x.tar.gz", "x.gz", "x.up", "x.UP", "x", "x.", ".txt", "a.b/x", "x.unknown",
+    "x.html", "x.htm", "x.HTML", "x.txt", "x.TXT", "x.png", "x.tar.gz", "x.gz", "x.up", "x.UP", "x", "x.", ".txt",
+    "a.b/x", "x.unknown",
     "own/x.txt", "own/x.html", "none/x.txt", "empty/x.txt", "var/x.unknown",
 )  # fmt: skip
 

@@ -12,52 +12,111 @@ from ..lua import FILES, server
 
 _ARGS = {
     "uri-args": "ngx.say(show(ngx.req.get_uri_args()))",
-    "uri-args-max": "local a, err = ngx.req.get_uri_args(2) ngx.say(show(a), show(err)) a, err = ngx.req.get_uri_args(0) ngx.say(show(a), show(err))",
+    "uri-args-max": (
+        "local a, err = ngx.req.get_uri_args(2) ngx.say(show(a), show(err)) a, err = ngx.req.get_uri_args(0) "
+        "ngx.say(show(a), show(err))"
+    ),
     "uri-args-table": "local t = {old = 1} ngx.say(rawequal(t, ngx.req.get_uri_args(10, t)), show(t))",
-    "post-args": "ngx.req.read_body() ngx.say(show({ngx.req.get_post_args()})) ngx.say(show({ngx.req.get_post_args(1)}))",
+    "post-args": (
+        "ngx.req.read_body() ngx.say(show({ngx.req.get_post_args()})) ngx.say(show({ngx.req.get_post_args(1)}))"
+    ),
     "post-unread": "ngx.say(show({pcall(ngx.req.get_post_args)}))",
-    "both": "ngx.req.read_body() local a, p = ngx.req.get_uri_args(), ngx.req.get_post_args() ngx.say(show(a), show(p))",
+    "both": (
+        "ngx.req.read_body() local a, p = ngx.req.get_uri_args(), ngx.req.get_post_args() ngx.say(show(a), show(p))"
+    ),
     "set-string": "ngx.req.set_uri_args('x=1&y=%20') ngx.say(ngx.var.args, show(ngx.req.get_uri_args()))",
-    "set-table": "ngx.req.set_uri_args({x = 1, y = {'a', 2, true}, z = true, n = false, ['a b'] = 'c&d'}) ngx.say(show(ngx.req.get_uri_args()))",
-    "set-empty": "ngx.req.set_uri_args('') ngx.say(show(ngx.var.args), show(ngx.req.get_uri_args())) ngx.req.set_uri_args({}) ngx.say(show(ngx.var.args))",
+    "set-table": (
+        "ngx.req.set_uri_args({x = 1, y = {'a', 2, true}, z = true, n = false, ['a b'] = 'c&d'}) "
+        "ngx.say(show(ngx.req.get_uri_args()))"
+    ),
+    "set-empty": (
+        "ngx.req.set_uri_args('') ngx.say(show(ngx.var.args), show(ngx.req.get_uri_args())) "
+        "ngx.req.set_uri_args({}) ngx.say(show(ngx.var.args))"
+    ),
     "set-number": "ngx.req.set_uri_args(12) ngx.say(ngx.var.args)",
-    "set-bad": "ngx.say(show({pcall(ngx.req.set_uri_args, true)}), show({pcall(ngx.req.set_uri_args, {a = print})}), show({pcall(ngx.req.set_uri_args)}))",
+    "set-bad": (
+        "ngx.say(show({pcall(ngx.req.set_uri_args, true)}), show({pcall(ngx.req.set_uri_args, "
+        "{a = print})}), show({pcall(ngx.req.set_uri_args)}))"
+    ),
     "encode": """
-        ngx.say(ngx.encode_args({a = 1})) ngx.say(ngx.encode_args({a = "x y&z=ü/?"})) ngx.say(ngx.encode_args({["k k&"] = "v"}))
-        ngx.say(ngx.encode_args({a = true}), "|", ngx.encode_args({a = false}), "|", ngx.encode_args({a = {}}), "|", ngx.encode_args({}))
+        ngx.say(ngx.encode_args({a = 1})) ngx.say(ngx.encode_args({a = "x y&z=ü/?"}))
+            ngx.say(ngx.encode_args({["k k&"] = "v"}))
+        ngx.say(ngx.encode_args({a = true}), "|", ngx.encode_args({a = false}), "|", ngx.encode_args({a = {}}), "|",
+            ngx.encode_args({}))
         ngx.say(ngx.encode_args({a = {1, "two", true, false, 3.5}})) ngx.say(ngx.encode_args({a = ""}))
-        ngx.say(show({pcall(ngx.encode_args, {a = print})}), show({pcall(ngx.encode_args, {a = {{}}})}), show({pcall(ngx.encode_args, "a=b")}))
+        ngx.say(show({pcall(ngx.encode_args, {a = print})}), show({pcall(ngx.encode_args, {a = {{}}})}),
+            show({pcall(ngx.encode_args, "a=b")}))
         ngx.say(show({pcall(ngx.encode_args, {1})}), show({pcall(ngx.encode_args)}))""",
     "decode": """
-        for _, s in ipairs{"", "a", "a=", "a=1", "a=1&a=2&a", "a=1&b=2", "=1", "&", "&&a", "a=b=c", "a+b=c+d", "a%20b=c%26d", "%", "a=%zz", "a=%4", "a=%41%",
+        for _, s in ipairs{"", "a", "a=", "a=1", "a=1&a=2&a", "a=1&b=2", "=1", "&", "&&a", "a=b=c", "a+b=c+d",
+            "a%20b=c%26d", "%", "a=%zz", "a=%4", "a=%41%",
                 "a;b=c", "a=1;b=2", "a[]=1&a[]=2", "a.b=1", "A=1&a=2", "%61=1&a=2", "a=\\0", "a==", "a=1&", "?a=1"} do
             ngx.say(s, " -> ", show(ngx.decode_args(s)))
         end
-        local t, err = ngx.decode_args("a=1&b=2&c=3", 2) ngx.say(show(t), show(err)) ngx.say(show({ngx.decode_args("a=1&b=2", 0)}))
-        ngx.say(show({pcall(ngx.decode_args)}), show({pcall(ngx.decode_args, {})}), show({pcall(ngx.decode_args, 12)}))""",
+        local t, err = ngx.decode_args("a=1&b=2&c=3", 2) ngx.say(show(t), show(err))
+            ngx.say(show({ngx.decode_args("a=1&b=2", 0)}))
+        ngx.say(show({pcall(ngx.decode_args)}), show({pcall(ngx.decode_args, {})}), show({pcall(ngx.decode_args,
+            12)}))""",
 }
 
-_QUERIES = ("", "?", "?a", "?a=1&b=2&c=3", "?a=1&a=2&a&b=&=x", "?a%20b=c%2bd+e&%zz=%", "?x=%E4%BD%A0&y=ü", "?&&a=1&&", "?a[]=1&a[]=2", "?a=1#f")
+_QUERIES = (
+    "",
+    "?",
+    "?a",
+    "?a=1&b=2&c=3",
+    "?a=1&a=2&a&b=&=x",
+    "?a%20b=c%2bd+e&%zz=%",
+    "?x=%E4%BD%A0&y=ü",
+    "?&&a=1&&",
+    "?a[]=1&a[]=2",
+    "?a=1#f",
+)
 
 _HEADERS = {
     "all": "ngx.say(show(ngx.req.get_headers()))",
     "raw": "ngx.say(show({ngx.req.get_headers(0, true)}))",
-    "max": "local h, err = ngx.req.get_headers(2) local n = 0 for _ in pairs(h) do n = n + 1 end ngx.say(n, show(err)) ngx.say(show({ngx.req.get_headers(0)}))",
-    "index": "local h = ngx.req.get_headers() ngx.say(show({h.host, h.Host, h['X-Many'], h.x_many, h.X_Many, h.none, h['CONTENT-TYPE'], h.content_type}))",
+    "max": (
+        "local h, err = ngx.req.get_headers(2) local n = 0 for _ in pairs(h) do n = n + 1 end ngx.say(n, "
+        "show(err)) ngx.say(show({ngx.req.get_headers(0)}))"
+    ),
+    "index": (
+        "local h = ngx.req.get_headers() ngx.say(show({h.host, h.Host, h['X-Many'], h.x_many, h.X_Many, "
+        "h.none, h['CONTENT-TYPE'], h.content_type}))"
+    ),
     "rawindex": "local h = ngx.req.get_headers(nil, true) ngx.say(show({h.Host, h.host, h['X-Many']}))",
-    "set": "ngx.req.set_header('X-New', 'v') ngx.req.set_header('X_Under', 1) ngx.req.set_header('X-Many', {'a', 'b'}) ngx.say(show(ngx.req.get_headers()))",
-    "clear": "ngx.req.clear_header('x-many') ngx.req.clear_header('none') ngx.req.set_header('Cookie', nil) ngx.say(show(ngx.req.get_headers()))",
-    "host": "ngx.req.set_header('Host', 'new.example') ngx.say(ngx.var.host, ngx.var.http_host, ngx.req.get_headers().host)",
+    "set": (
+        "ngx.req.set_header('X-New', 'v') ngx.req.set_header('X_Under', 1) ngx.req.set_header('X-Many', "
+        "{'a', 'b'}) ngx.say(show(ngx.req.get_headers()))"
+    ),
+    "clear": (
+        "ngx.req.clear_header('x-many') ngx.req.clear_header('none') ngx.req.set_header('Cookie', nil) "
+        "ngx.say(show(ngx.req.get_headers()))"
+    ),
+    "host": (
+        "ngx.req.set_header('Host', 'new.example') ngx.say(ngx.var.host, ngx.var.http_host, ngx.req.get_headers().host)"
+    ),
     "type": "ngx.req.set_header('Content-Type', 'a/b') ngx.say(ngx.var.content_type, ngx.var.http_content_type)",
-    "cookie": "ngx.req.set_header('Cookie', 'c=9') ngx.say(ngx.var.cookie_c, show(ngx.var.cookie_a)) ngx.req.clear_header('Cookie') ngx.say(show(ngx.var.cookie_c))",
+    "cookie": (
+        "ngx.req.set_header('Cookie', 'c=9') ngx.say(ngx.var.cookie_c, show(ngx.var.cookie_a)) "
+        "ngx.req.clear_header('Cookie') ngx.say(show(ngx.var.cookie_c))"
+    ),
     "empty": "ngx.req.set_header('X-Empty', '') ngx.req.set_header('X-Table', {}) ngx.say(show(ngx.req.get_headers()))",
-    "bad": "ngx.say(show({pcall(ngx.req.set_header, 'X-A')}), show({pcall(ngx.req.set_header, {}, 'b')}), show({pcall(ngx.req.clear_header)}))",
+    "bad": (
+        "ngx.say(show({pcall(ngx.req.set_header, 'X-A')}), show({pcall(ngx.req.set_header, {}, 'b')}), "
+        "show({pcall(ngx.req.clear_header)}))"
+    ),
     "newline": "ngx.req.set_header('X-A', 'a\\r\\nb') ngx.say(show(ngx.req.get_headers()['x-a']))",
-    "user-agent": "ngx.req.set_header('User-Agent', 'ua') ngx.say(ngx.var.http_user_agent) ngx.req.set_header('Range', 'x') ngx.say(ngx.var.http_range)",
+    "user-agent": (
+        "ngx.req.set_header('User-Agent', 'ua') ngx.say(ngx.var.http_user_agent) ngx.req.set_header('Range', "
+        "'x') ngx.say(ngx.var.http_range)"
+    ),
     "raw-header": "ngx.print('[', ngx.req.raw_header(), ']') ngx.print('[', ngx.req.raw_header(true), ']')",
     "version": "ngx.say(ngx.req.http_version(), ' ', ngx.req.is_internal(), ' ', ngx.req.get_method())",
     "start": "ngx.say(type(ngx.req.start_time()), ngx.req.start_time() <= ngx.now())",
-    "proxied": "ngx.req.set_header('X-New', {'1', '2'}) ngx.req.clear_header('X-Many') ngx.req.set_header('X-More', 'm') ngx.exec('/echo')",
+    "proxied": (
+        "ngx.req.set_header('X-New', {'1', '2'}) ngx.req.clear_header('X-Many') ngx.req.set_header('X-More', "
+        "'m') ngx.exec('/echo')"
+    ),
 }
 
 _BODY = {
@@ -65,18 +124,35 @@ _BODY = {
     "unread": "ngx.say(show({ngx.req.get_body_data()}), show({ngx.req.get_body_file()}))",
     "twice": "ngx.req.read_body() ngx.req.read_body() ngx.say(show({ngx.req.get_body_data()}))",
     "discard": "ngx.say(show({ngx.req.discard_body()})) ngx.req.read_body() ngx.say(show({ngx.req.get_body_data()}))",
-    "set": "ngx.req.read_body() ngx.req.set_body_data('new body') ngx.say(ngx.req.get_body_data(), ' ', ngx.var.content_length, ' ', ngx.var.request_body)",
+    "set": (
+        "ngx.req.read_body() ngx.req.set_body_data('new body') ngx.say(ngx.req.get_body_data(), ' ', "
+        "ngx.var.content_length, ' ', ngx.var.request_body)"
+    ),
     "set-unread": "ngx.say(show({pcall(ngx.req.set_body_data, 'x')}))",
-    "set-bad": "ngx.req.read_body() ngx.say(show({pcall(ngx.req.set_body_data, {})}), show({pcall(ngx.req.set_body_data)}))",
-    "set-empty": "ngx.req.read_body() ngx.req.set_body_data('') ngx.say(show({ngx.req.get_body_data()}), ngx.var.content_length)",
-    "init": "ngx.req.init_body(16) ngx.req.append_body('part ') ngx.req.append_body('two') ngx.req.finish_body() ngx.say(ngx.req.get_body_data(), ngx.var.content_length)",
-    "init-unread": "ngx.req.read_body() ngx.req.init_body() ngx.req.append_body('x') ngx.req.finish_body() ngx.say(ngx.req.get_body_data())",
-    "init-bad": "ngx.req.read_body() ngx.say(show({pcall(ngx.req.append_body, 'x')}), show({pcall(ngx.req.finish_body)}))",
+    "set-bad": (
+        "ngx.req.read_body() ngx.say(show({pcall(ngx.req.set_body_data, {})}), show({pcall(ngx.req.set_body_data)}))"
+    ),
+    "set-empty": (
+        "ngx.req.read_body() ngx.req.set_body_data('') ngx.say(show({ngx.req.get_body_data()}), ngx.var.content_length)"
+    ),
+    "init": (
+        "ngx.req.init_body(16) ngx.req.append_body('part ') ngx.req.append_body('two') ngx.req.finish_body() "
+        "ngx.say(ngx.req.get_body_data(), ngx.var.content_length)"
+    ),
+    "init-unread": (
+        "ngx.req.read_body() ngx.req.init_body() ngx.req.append_body('x') ngx.req.finish_body() "
+        "ngx.say(ngx.req.get_body_data())"
+    ),
+    "init-bad": (
+        "ngx.req.read_body() ngx.say(show({pcall(ngx.req.append_body, 'x')}), show({pcall(ngx.req.finish_body)}))"
+    ),
     "file": """
         ngx.req.read_body() local f = ngx.req.get_body_file()
-        if f then local h = io.open(f) ngx.say('file ', h:read('*a')) h:close() else ngx.say('memory ', ngx.req.get_body_data()) end""",
+        if f then local h = io.open(f) ngx.say('file ', h:read('*a')) h:close() else ngx.say('memory ',
+            ngx.req.get_body_data()) end""",
     "set-file": """
-        ngx.req.read_body() ngx.req.set_body_file(ngx.config.prefix() .. 'body.txt') ngx.say(ngx.req.get_body_file() ~= nil, show(ngx.req.get_body_data()))
+        ngx.req.read_body() ngx.req.set_body_file(ngx.config.prefix() .. 'body.txt') ngx.say(ngx.req.get_body_file()
+            ~= nil, show(ngx.req.get_body_data()))
         ngx.say(ngx.var.content_length)""",
     "set-file-none": "ngx.req.read_body() ngx.req.set_body_file('/none/such')",
     "var": "ngx.req.read_body() ngx.say(show(ngx.var.request_body), show(ngx.var.request_body_file))",
@@ -95,14 +171,19 @@ _URI = {
     "set-uri-control": "ngx.say(show({pcall(ngx.req.set_uri, '/a\\nb')}))",
     "method": "ngx.req.set_method(ngx.HTTP_PUT) ngx.say(ngx.req.get_method(), ngx.var.request_method)",
     "method-head": "ngx.req.set_method(ngx.HTTP_HEAD) ngx.say('x', ngx.var.request_method)",
-    "method-bad": "ngx.say(show({pcall(ngx.req.set_method, 'GET')}), show({pcall(ngx.req.set_method, 3)}), show({pcall(ngx.req.set_method)}))",
+    "method-bad": (
+        "ngx.say(show({pcall(ngx.req.set_method, 'GET')}), show({pcall(ngx.req.set_method, 3)}), "
+        "show({pcall(ngx.req.set_method)}))"
+    ),
     "redirect": "ngx.redirect('/to?x=1')",
     "redirect-301": "ngx.redirect('http://else.example/x', 301)",
     "redirect-303": "ngx.redirect('/x', ngx.HTTP_SEE_OTHER)",
     "redirect-307": "ngx.redirect('/x', 307)",
     "redirect-308": "ngx.redirect('/x', 308)",
     "redirect-odd": "ngx.redirect('rel ative?ü#f')",
-    "redirect-bad": "ngx.say(show({pcall(ngx.redirect, '/x', 404)}), show({pcall(ngx.redirect)}), show({pcall(ngx.redirect, {})}))",
+    "redirect-bad": (
+        "ngx.say(show({pcall(ngx.redirect, '/x', 404)}), show({pcall(ngx.redirect)}), show({pcall(ngx.redirect, {})}))"
+    ),
     "redirect-newline": "ngx.redirect('/x\\r\\nX-A: b')",
     "redirect-late": "ngx.say('x') ngx.flush(true) ngx.redirect('/y')",
     "redirect-after": "ngx.say('x') ngx.redirect('/y')",
@@ -119,7 +200,10 @@ _URI = {
     "exec-after": "ngx.say('x') ngx.exec('/target')",
     "exec-ctx": "ngx.ctx.kept = 1 ngx.header.X_Kept = 'yes' ngx.status = 202 ngx.exec('/target')",
     "exec-loop": "ngx.exec('/exec-loop')",
-    "exec-bad": "ngx.say(show({pcall(ngx.exec)}), show({pcall(ngx.exec, '')}), show({pcall(ngx.exec, '/x', true)}), show({pcall(ngx.exec, {})}))",
+    "exec-bad": (
+        "ngx.say(show({pcall(ngx.exec)}), show({pcall(ngx.exec, '')}), show({pcall(ngx.exec, '/x', true)}), "
+        "show({pcall(ngx.exec, {})}))"
+    ),
     "exec-odd": "ngx.exec('/target/a b%20c')",
     "exec-static": "ngx.exec('/file.txt')",
 }
@@ -127,7 +211,8 @@ _URI = {
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _TARGET = """
         location /target { content_by_lua_block { local show = require 'show'
-            ngx.say(ngx.var.uri, ' ', show(ngx.var.args), ' ', show(ngx.ctx), ' ', ngx.req.is_internal(), ' ', ngx.var.request_uri) } }
+            ngx.say(ngx.var.uri, ' ', show(ngx.var.args), ' ', show(ngx.ctx), ' ', ngx.req.is_internal(), ' ',
+                ngx.var.request_uri) } }
         location @named { content_by_lua_block { ngx.say('named ', ngx.var.uri, ' ', ngx.var.args) } }
         location /internal { internal; content_by_lua_block { ngx.say('internal') } }
 """
@@ -137,7 +222,8 @@ _MAX = """
             ngx.req.read_body() ngx.say(ngx.req.get_body_data(2), " ", ngx.req.get_body_data(100)) } }
 """
 _ECHO = """
-        location /echo { proxy_http_version 1.1; proxy_set_header Host up; proxy_set_header Connection ""; proxy_pass http://127.0.0.1:{origin}/; }
+        location /echo { proxy_http_version 1.1; proxy_set_header Host up; proxy_set_header Connection "";
+            proxy_pass http://127.0.0.1:{origin}/; }
 """
 
 CASES = (
@@ -167,7 +253,8 @@ CASES = (
         tuple(
             wire(
                 name,
-                f"GET /{name}?q HTTP/1.1\r\nHost: x\r\nX-Many: 1\r\nx-many: 2\r\nX-Many:\r\nContent-Type: t/x\r\nCookie: a=b\r\nX_U: u\r\n\r\n".encode(),
+                f"GET /{name}?q HTTP/1.1\r\nHost: x\r\nX-Many: 1\r\nx-many: 2\r\nX-Many:\r\n".encode(),
+                b"Content-Type: t/x\r\nCookie: a=b\r\nX_U: u\r\n\r\n",
             )
             for name in _HEADERS
         ),
@@ -177,11 +264,22 @@ CASES = (
     ),
     Case(
         "lua-req-body",
-        server(_BODY, _MAX + _ECHO + "location /need { lua_need_request_body on; content_by_lua_block { ngx.say(ngx.req.get_body_data()) } }"),
+        server(
+            _BODY,
+            _MAX
+            + _ECHO
+            + "location /need { lua_need_request_body on; content_by_lua_block { ngx.say(ngx.req.get_body_data()) } }",
+        ),
         (
             *(get(f"/{name}", method="POST", body=b"hello body") for name in _BODY),
             *(get(f"/{name}") for name in ("data", "var", "socket", "set", "discard")),
-            get("/data", {"Transfer-Encoding": "chunked"}, method="POST", body=b"5\r\nhello\r\n0\r\n\r\n", name="chunked"),
+            get(
+                "/data",
+                {"Transfer-Encoding": "chunked"},
+                method="POST",
+                body=b"5\r\nhello\r\n0\r\n\r\n",
+                name="chunked",
+            ),
             get("/data", method="POST", body=b""),
             get("/need", method="POST", body=b"needed"),
             get("/file", method="POST", body=b"x" * 20000),
@@ -201,7 +299,11 @@ CASES = (
     Case(
         "lua-uri",
         server(_URI, _TARGET),
-        (*(get(f"/{name}?old=1", read=("HEAD" if name == "method-head" else "GET",)) for name in _URI), get("/redirect", version="1.0"), get("/method", method="POST", body=b"x")),
+        (
+            *(get(f"/{name}?old=1", read=("HEAD" if name == "method-head" else "GET",)) for name in _URI),
+            get("/redirect", version="1.0"),
+            get("/method", method="POST", body=b"x"),
+        ),
         files={**FILES, "html/file.txt": "static"},
         levels=WARNINGS,
     ),

@@ -35,7 +35,9 @@ def _closed(name: str, *send: bytes | float, count: int = 1, **options: object) 
 
 _KEEPALIVE = (
     _closed("1.1, then close", b"GET /r HTTP/1.1\r\nHost: x\r\n\r\n" + _CLOSE, count=2),
-    _closed("1.1 keep-alive in words", b"GET /r HTTP/1.1\r\nHost: x\r\nConnection: Keep-Alive\r\n\r\n", _CLOSE, count=2),
+    _closed(
+        "1.1 keep-alive in words", b"GET /r HTTP/1.1\r\nHost: x\r\nConnection: Keep-Alive\r\n\r\n", _CLOSE, count=2
+    ),
     _closed("1.1 close", _CLOSE),
     _closed("close in capitals", b"GET /r HTTP/1.1\r\nHost: x\r\nConnection: CLOSE\r\n\r\n"),
     _closed("close in a list", b"GET /r HTTP/1.1\r\nHost: x\r\nConnection: foo, close\r\n\r\n"),
@@ -51,11 +53,19 @@ _KEEPALIVE = (
     _closed("Keep-Alive header in 1.0", b"GET /header HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + _CLOSE, count=2),
     _closed("keepalive_requests", b"GET /two HTTP/1.1\r\nHost: x\r\n\r\n" * 3, count=2),
     _closed("pipeline of five", b"GET /r HTTP/1.1\r\nHost: x\r\n\r\n" * 4 + _CLOSE, count=5),
-    _closed("pipeline with bodies", b"POST /r HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" * 3 + _CLOSE, count=4),
+    _closed(
+        "pipeline with bodies", b"POST /r HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" * 3 + _CLOSE, count=4
+    ),
     _closed("pipeline of files", b"GET /ten.txt HTTP/1.1\r\nHost: x\r\n\r\n" * 3 + _CLOSE, count=4),
     _closed("empty lines between", b"GET /r HTTP/1.1\r\nHost: x\r\n\r\n\r\n\r\n" + _CLOSE, count=2),
     _closed("empty lines in front", b"\r\n\n\r\n" + _CLOSE),
-    _closed("head in pieces", *(bytes([byte]) for byte in b"GET /r HTTP/1.1\r\nHo"), b"st: x\r\nConnection: close\r", 0.05, b"\n\r\n"),
+    _closed(
+        "head in pieces",
+        *(bytes([byte]) for byte in b"GET /r HTTP/1.1\r\nHo"),
+        b"st: x\r\nConnection: close\r",
+        0.05,
+        b"\n\r\n",
+    ),
     _closed("bare line feeds", b"GET /r HTTP/1.1\nHost: x\nConnection: close\n\n"),
     _closed("error, then go on", b"GET /none HTTP/1.1\r\nHost: x\r\n\r\n" + _CLOSE, count=2),
     _closed("half closed", b"GET /r HTTP/1.1\r\nHost: x\r\n\r\n", shutdown=True),
@@ -65,7 +75,11 @@ _KEEPALIVE = (
     wire("0.9 POST", b"POST /long\r\n", read=()),
     wire("0.9 with a query", b"GET /r?x\r\n", read=()),
     _closed("1.2", b"GET /r HTTP/1.2\r\nHost: x\r\nConnection: close\r\n\r\n"),
-    _closed("MSIE posts", b"POST /r HTTP/1.1\r\nHost: x\r\nUser-Agent: MSIE 6.0;\r\nContent-Length: 0\r\n\r\n" + _CLOSE, count=2),
+    _closed(
+        "MSIE posts",
+        b"POST /r HTTP/1.1\r\nHost: x\r\nUser-Agent: MSIE 6.0;\r\nContent-Length: 0\r\n\r\n" + _CLOSE,
+        count=2,
+    ),
 )
 
 _BODY = http(
@@ -82,13 +96,15 @@ _BODY = http(
             ngx.say("[", data, "] ", ngx.var.content_length, " ", ngx.var.request_length > 0 and "")
         } }
         # The reference has nothing to complain about here, so the log stays out of the comparison.
-        location /bare { error_log {prefix}/logs/bare.log; content_by_lua_block { ngx.req.read_body() ngx.say("read") } }
+        location /bare { error_log {prefix}/logs/bare.log; content_by_lua_block { ngx.req.read_body() ngx.say("read")
+            } }
         location /big { client_max_body_size 0; client_body_buffer_size 16k; content_by_lua_block {
             ngx.req.read_body()
             local data = ngx.req.get_body_data()
             ngx.say(data and #data, " ", ngx.req.get_body_file() ~= nil)
         } }
-        location /proxy { proxy_http_version 1.1; proxy_set_header Connection ""; proxy_pass http://127.0.0.1:{origin}/echo; }
+        location /proxy { proxy_http_version 1.1; proxy_set_header Connection "";
+            proxy_pass http://127.0.0.1:{origin}/echo; }
         location /errpage { error_page 413 /page; }
         location /page { return 200 "page $request_method"; }
     }
@@ -107,7 +123,11 @@ _BODIES = (
     wire("length at the limit", _POST + b"Content-Length: 20\r\n\r\n" + b"x" * 20),
     wire("over the limit", _POST + b"Content-Length: 21\r\n\r\n" + b"x" * 21, end=True),
     wire("over the limit, return", b"POST /r HTTP/1.1\r\nHost: x\r\nContent-Length: 21\r\n\r\n" + b"x" * 21, end=True),
-    wire("over the limit, error_page", b"POST /errpage HTTP/1.1\r\nHost: x\r\nContent-Length: 21\r\n\r\n" + b"x" * 21, end=True),
+    wire(
+        "over the limit, error_page",
+        b"POST /errpage HTTP/1.1\r\nHost: x\r\nContent-Length: 21\r\n\r\n" + b"x" * 21,
+        end=True,
+    ),
     wire("no limit", b"POST /big HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n" + b"x" * 10000),
     wire("no limit, in a file", b"POST /big HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100000),
     wire("chunked", _CHUNKED + b"5\r\nhello\r\n0\r\n\r\n"),
@@ -115,7 +135,7 @@ _BODIES = (
     wire("chunked, in pieces", _CHUNKED, 0.02, b"5", 0.02, b"\r\nhel", 0.02, b"lo\r", 0.02, b"\n0\r\n", 0.02, b"\r\n"),
     wire("chunked, hexadecimal", _CHUNKED + b"A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n"),
     wire("chunked, empty", _CHUNKED + b"0\r\n\r\n"),
-    wire("chunked, extension", _CHUNKED + b"5;a=b;c=\"d\"\r\nhello\r\n0;x\r\n\r\n"),
+    wire("chunked, extension", _CHUNKED + b'5;a=b;c="d"\r\nhello\r\n0;x\r\n\r\n'),
     wire("chunked, spaces", _CHUNKED + b"5  \r\nhello\r\n0 \r\n\r\n"),
     wire("chunked, trailers", _CHUNKED + b"5\r\nhello\r\n0\r\nX-Trailer: y\r\nZ: 1\r\n\r\n"),
     wire("chunked, over the limit", _CHUNKED + b"15\r\n" + b"x" * 21 + b"\r\n0\r\n\r\n", end=True),
@@ -133,8 +153,12 @@ _BODIES = (
         differs="an error since 1.29.4",
         expect={"status": 400, "headers": {"Connection": "close"}},
     ),
-    wire("chunked in 1.0", b"POST /lua HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", end=True),
-    wire("chunked twice", _POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", end=True),
+    wire(
+        "chunked in 1.0", b"POST /lua HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", end=True
+    ),
+    wire(
+        "chunked twice", _POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", end=True
+    ),
     wire("gzip, chunked", _POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", end=True),
     wire("identity", _POST + b"Transfer-Encoding: identity\r\nContent-Length: 3\r\n\r\nabc", end=True),
     wire("unknown coding", _POST + b"Transfer-Encoding: foo\r\n\r\n", end=True),
@@ -151,11 +175,21 @@ _BODIES = (
     wire("expect in capitals", _POST + b"Expect: 100-CONTINUE\r\nContent-Length: 5\r\n\r\n", 0.1, b"hello"),
     wire("expect with the body", _POST + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello"),
     wire("expect in 1.0", b"POST /lua HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello"),
-    wire("expect, chunked", _POST + b"Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n", 0.1, b"2\r\nhi\r\n0\r\n\r\n"),
+    wire(
+        "expect, chunked",
+        _POST + b"Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n",
+        0.1,
+        b"2\r\nhi\r\n0\r\n\r\n",
+    ),
     wire("expect, over the limit", _POST + b"Expect: 100-continue\r\nContent-Length: 50\r\n\r\n"),
     wire("expect, unread body", b"POST /r HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"),
     wire("expect something else", _POST + b"Expect: 200-ok\r\nContent-Length: 5\r\n\r\nhello"),
-    wire("unread body, then another", b"POST /r HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello" + _CLOSE, read=("GET", "GET"), end=True),
+    wire(
+        "unread body, then another",
+        b"POST /r HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello" + _CLOSE,
+        read=("GET", "GET"),
+        end=True,
+    ),
     wire(
         "unread chunks, then another",
         b"POST /r HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" + _CLOSE,
@@ -163,7 +197,10 @@ _BODIES = (
         end=True,
     ),
     wire("proxied length", b"POST /proxy HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\nhello, world"),
-    wire("proxied chunks", b"POST /proxy HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhello,\r\n6\r\n world\r\n0\r\n\r\n"),
+    wire(
+        "proxied chunks",
+        b"POST /proxy HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhello,\r\n6\r\n world\r\n0\r\n\r\n",
+    ),
     wire("GET with a body", b"GET /lua HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"),
     wire("DELETE with a body", b"DELETE /lua HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"),
 )
@@ -178,7 +215,8 @@ _REFUSED = http(
         location /494 { return 200 "error page 494"; }
         location / { return 200 "$request_length [$http_x_a] [$http_host] [$host]\\n"; }
     }
-    server { listen {port}; server_name b; ignore_invalid_headers off; location / { return 200 "b [$http_x_a] [$http_host]\\n"; } }
+    server { listen {port}; server_name b; ignore_invalid_headers off; location / {
+        return 200 "b [$http_x_a] [$http_host]\\n"; } }
     server { listen {port2}; large_client_header_buffers 1 512; location / { return 200 "fine\\n"; } }
     server { listen {port3}; client_header_timeout 1s; client_body_timeout 1s; location / { return 200 "fine\\n"; }
         location /lua { content_by_lua_block { ngx.req.read_body() ngx.say("read") } } }
@@ -224,7 +262,9 @@ _BAD = (
     _head("space in the name", b"GET / HTTP/1.1\r\nHost: x\r\nX A: v\r\nConnection: close\r\n\r\n"),
     _head("space in front of the name", b"GET / HTTP/1.1\r\nHost: x\r\n X-A: v\r\nConnection: close\r\n\r\n"),
     _head("folded header", b"GET / HTTP/1.1\r\nHost: x\r\nX-A: v\r\n w\r\nConnection: close\r\n\r\n"),
-    _head("odd byte in the name", b"GET / HTTP/1.1\r\nHost: x\r\nX-\xc3\xa4: v\r\nX-A: ok\r\nConnection: close\r\n\r\n"),
+    _head(
+        "odd byte in the name", b"GET / HTTP/1.1\r\nHost: x\r\nX-\xc3\xa4: v\r\nX-A: ok\r\nConnection: close\r\n\r\n"
+    ),
     _head("zero in a value", b"GET / HTTP/1.1\r\nHost: x\r\nX-A: a\x00b\r\n\r\n"),
     _head("zero in a name", b"GET / HTTP/1.1\r\nHost: x\r\nX\x00A: a\r\n\r\n"),
     _head("control bytes in a value", b"GET / HTTP/1.1\r\nHost: x\r\nX-A: a\x01\x7f\tb\r\nConnection: close\r\n\r\n"),
@@ -235,15 +275,31 @@ _BAD = (
     _head("long URI", b"GET /" + b"u" * 1100 + b" HTTP/1.1\r\nHost: x\r\n\r\n"),
     _head("URI in the large buffer", b"GET /" + b"u" * 900 + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
     _head("long header", b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"v" * 1100 + b"\r\n\r\n"),
-    _head("header in the large buffer", b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"v" * 900 + b"\r\nConnection: close\r\n\r\n"),
-    _head("many headers", b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-A: 0123456789012345678901234567890123456789\r\n" * 60 + b"\r\n"),
+    _head(
+        "header in the large buffer",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"v" * 900 + b"\r\nConnection: close\r\n\r\n",
+    ),
+    _head(
+        "many headers",
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-A: 0123456789012345678901234567890123456789\r\n" * 60 + b"\r\n",
+    ),
     _head("long URI, error without page", b"GET /" + b"u" * 600 + b" HTTP/1.1\r\nHost: x\r\n\r\n", port="port2"),
-    _head("long header, error without page", b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"v" * 600 + b"\r\n\r\n", port="port2"),
+    _head(
+        "long header, error without page",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"v" * 600 + b"\r\n\r\n",
+        port="port2",
+    ),
     wire("silence", read=(), port="port3"),
     wire("slow head", b"GET / HTTP/1.1\r\nHost: x\r\n", read=(), port="port3"),
     wire("slow body", b"POST /lua HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc", read=(), port="port3"),
     wire("client leaves in the head", b"GET / HTTP/1.1\r\nHost", read=(), shutdown=True),
-    wire("client leaves in the body", b"POST /lua HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc", read=(), shutdown=True, port="port3"),
+    wire(
+        "client leaves in the body",
+        b"POST /lua HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc",
+        read=(),
+        shutdown=True,
+        port="port3",
+    ),
     _head(
         "CONNECT",
         b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n",
@@ -278,8 +334,9 @@ CASES = (
         newer={
             '"CONNECT localhost:80 HTTP/1.1" 400': '"CONNECT localhost:80 HTTP/1.1" 405',
             "[info] client sent invalid request while reading client request line, client: 127.0.0.1, server: , "
-            'request: "CONNECT localhost:80 HTTP/1.1"': "[info] client sent CONNECT method while reading client request "
-            'headers, client: 127.0.0.1, server: , request: "CONNECT localhost:80 HTTP/1.1", host: "localhost:80"',
+            'request: "CONNECT localhost:80 HTTP/1.1"': "[info] client sent CONNECT method while reading client "
+            "request headers, client: 127.0.0.1, server: , "
+            'request: "CONNECT localhost:80 HTTP/1.1", host: "localhost:80"',
         },
     ),
     Case(

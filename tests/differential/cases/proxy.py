@@ -1,6 +1,7 @@
 """ngx_http_proxy_module: what goes to the upstream, and how its answer comes back.
 
-https://nginx.org/en/docs/http/ngx_http_proxy_module.html. The reference proxies with HTTP/1.0 unless told otherwise, nginx since
+https://nginx.org/en/docs/http/ngx_http_proxy_module.html. The reference proxies with HTTP/1.0 unless told otherwise,
+    nginx since
 1.29.7 with HTTP/1.1 and without a Connection header; so most confs say what they want.
 """
 
@@ -56,11 +57,16 @@ _PASS = http(
 )
 
 _PASSED = (
-    "/plain", "/plain/a?b=c", "/plain/a%20b", "/plain/%2f%3f%25", "/plain//x/../y", "/plain/a+b", "/plain/%e4%bd%a0", "/plain?", "/plain?a#b",
-    "/uri/", "/uri/a?b=c", "/uri/a%20b", "/uri/%3f%23%25", "/uri//x/../y", "/uri/a%2fb", "/uri/\xe4", "/uri", "/slash/a", "/slash/", "/noslash",
-    "/noslash/a", "/noslashx", "/arg/y?z=1", "/arg/", "/name/x?y", "/nameuri/x?y", "/exact?x", "/re/a%20b?c", "/revar/a%20b?c", "/revar/x%3fy",
-    "/revarargs/ab?c=d", "/revarargs/ab", "/var/x?y=z", "/var/a%20b", "/varuri/x?y", "/varrequest/a%20b?c", "/varscheme/x?y", "/rewritten/a%20b?c=d",
-    "/rewrittenuri/a%20b?c=d", "/if?go=1", "/if", "/nest/ed/x", "/nest/x", "/named/x?y", "/unix/x", "/unixplain/x?y", "/redir/x",
+    "/plain", "/plain/a?b=c", "/plain/a%20b", "/plain/%2f%3f%25", "/plain//x/../y", "/plain/a+b", "/plain/%e4%bd%a0",
+    "/plain?", "/plain?a#b",
+    "/uri/", "/uri/a?b=c", "/uri/a%20b", "/uri/%3f%23%25", "/uri//x/../y", "/uri/a%2fb", "/uri/\xe4", "/uri",
+    "/slash/a", "/slash/", "/noslash",
+    "/noslash/a", "/noslashx", "/arg/y?z=1", "/arg/", "/name/x?y", "/nameuri/x?y", "/exact?x", "/re/a%20b?c",
+    "/revar/a%20b?c", "/revar/x%3fy",
+    "/revarargs/ab?c=d", "/revarargs/ab", "/var/x?y=z", "/var/a%20b", "/varuri/x?y", "/varrequest/a%20b?c",
+    "/varscheme/x?y", "/rewritten/a%20b?c=d",
+    "/rewrittenuri/a%20b?c=d", "/if?go=1", "/if", "/nest/ed/x", "/nest/x", "/named/x?y", "/unix/x", "/unixplain/x?y",
+    "/redir/x",
 )  # fmt: skip
 
 _HEADERS = http(
@@ -70,7 +76,8 @@ _HEADERS = http(
     server {{
         listen {{port}};
         location /default {{ proxy_pass http://127.0.0.1:{{origin}}; }}
-        location /host {{ proxy_set_header Host $http_host; proxy_set_header Connection ""; proxy_pass http://127.0.0.1:{{origin}}; }}
+        location /host {{ proxy_set_header Host $http_host; proxy_set_header Connection "";
+            proxy_pass http://127.0.0.1:{{origin}}; }}
         location /more {{
             proxy_set_header Host my.example;
             proxy_set_header Connection "";
@@ -83,13 +90,16 @@ _HEADERS = http(
             proxy_pass http://127.0.0.1:{{origin}};
         }}
         location /noheaders {{ proxy_pass_request_headers off; proxy_pass http://127.0.0.1:{{origin}}; }}
-        location /nobody {{ proxy_pass_request_body off; {NOW} proxy_set_header Host a; proxy_set_header Content-Length ""; proxy_pass http://127.0.0.1:{{origin}}; }}
+        location /nobody {{ proxy_pass_request_body off; {NOW} proxy_set_header Host a;
+            proxy_set_header Content-Length ""; proxy_pass http://127.0.0.1:{{origin}}; }}
         location /method {{ proxy_method PUT; proxy_pass http://127.0.0.1:{{origin}}; }}
         location /setbody {{ proxy_set_body "uri=$uri body=$request_body"; proxy_pass http://127.0.0.1:{{origin}}; }}
-        location /http10 {{ proxy_http_version 1.0; proxy_set_header Host a; proxy_set_header Connection close; proxy_pass http://127.0.0.1:{{origin}}; }}
+        location /http10 {{ proxy_http_version 1.0; proxy_set_header Host a; proxy_set_header Connection close;
+            proxy_pass http://127.0.0.1:{{origin}}; }}
         location /unbuffered {{ proxy_request_buffering off; proxy_pass http://127.0.0.1:{{origin}}; }}
         location /upgrade {{
-            proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $http_connection; proxy_pass http://127.0.0.1:{{origin}};
+            proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $http_connection;
+                proxy_pass http://127.0.0.1:{{origin}};
         }}
         location /small {{ client_body_buffer_size 8; proxy_pass http://127.0.0.1:{{origin}}; }}
     }}
@@ -124,8 +134,10 @@ _BACK = http(
     server {{
         listen {{port}};
         location / {{ proxy_pass http://127.0.0.1:{{origin}}; }}
-        location /hide/ {{ proxy_hide_header X-Hidden; proxy_hide_header Cache-Control; proxy_pass http://127.0.0.1:{{origin}}/all; }}
-        location /pass/ {{ proxy_pass_header Server; proxy_pass_header X-Pad; proxy_pass_header Date; proxy_pass http://127.0.0.1:{{origin}}/all; }}
+        location /hide/ {{ proxy_hide_header X-Hidden; proxy_hide_header Cache-Control;
+            proxy_pass http://127.0.0.1:{{origin}}/all; }}
+        location /pass/ {{ proxy_pass_header Server; proxy_pass_header X-Pad; proxy_pass_header Date;
+            proxy_pass http://127.0.0.1:{{origin}}/all; }}
         location /unbuf/ {{ proxy_buffering off; proxy_pass http://127.0.0.1:{{origin}}/; }}
         location /r1/ {{ proxy_pass http://127.0.0.1:{{origin}}/; }}
         location /r2/ {{ proxy_redirect off; proxy_pass http://127.0.0.1:{{origin}}/; }}
@@ -134,10 +146,12 @@ _BACK = http(
             proxy_redirect ~*^/CASE(.*)$ /any$1; proxy_pass http://127.0.0.1:{{origin}}/; proxy_redirect default;
         }}
         location /r4/ {{ proxy_redirect / /prefix/; proxy_pass http://127.0.0.1:{{origin}}/; }}
-        location /r5/ {{ proxy_redirect http://backend.example http://$host:$server_port; proxy_pass http://127.0.0.1:{{origin}}/; }}
+        location /r5/ {{ proxy_redirect http://backend.example http://$host:$server_port;
+            proxy_pass http://127.0.0.1:{{origin}}/; }}
         location /ck/ {{
             proxy_cookie_domain localhost front.example; proxy_cookie_domain ~\\.?([a-z]+)\\.internal$ $1.example;
-            proxy_cookie_path /app/ /; proxy_cookie_path ~*^/OLD(.*)$ /new$1; proxy_cookie_flags one httponly samesite=strict;
+            proxy_cookie_path /app/ /; proxy_cookie_path ~*^/OLD(.*)$ /new$1;
+                proxy_cookie_flags one httponly samesite=strict;
             proxy_cookie_flags ~^t secure nosamesite; proxy_pass http://127.0.0.1:{{origin}}/cookies;
         }}
         location /intercept/ {{
@@ -150,18 +164,24 @@ _BACK = http(
         location /accel/ {{ proxy_pass http://127.0.0.1:{{origin}}/; }}
         location /ignore/ {{ proxy_ignore_headers X-Accel-Redirect; proxy_pass http://127.0.0.1:{{origin}}/; }}
         location /inner/ {{ internal; return 200 "inner $uri $args $upstream_http_x_reason"; }}
-        location /small/ {{ proxy_buffer_size 256; proxy_buffers 4 256; proxy_busy_buffers_size 512; proxy_pass http://127.0.0.1:{{origin}}/; }}
+        location /small/ {{ proxy_buffer_size 256; proxy_buffers 4 256; proxy_busy_buffers_size 512;
+            proxy_pass http://127.0.0.1:{{origin}}/; }}
         location /h10/ {{ proxy_http_version 1.0; proxy_pass http://127.0.0.1:{{origin}}/; }}
     }}
     """
 )
 
 _ALL = (
-    "Server: origin/1", "Date: Mon, 01 Jan 2001 00:00:00 GMT", "X-Pad: pad", "X-Hidden: h", "X-Accel-Expires: 0", "X-Accel-Buffering: no",
-    "X-Accel-Charset: utf-8", "X-Accel-Limit-Rate: 0", "Cache-Control: no-cache", "Content-Type: text/x", "Connection: foo", "Keep-Alive: x",
-    "Last-Modified: Sat, 04 Mar 2023 05:06:07 GMT", 'ETag: "x"', "Vary: a", "Vary: b", "Set-Cookie: a=1", "Set-Cookie: b=2", "Expires: 0",
-    "Accept-Ranges: bytes", "Content-Encoding: x", "Refresh: 5;url=/x", "X-Dup: 1", "X-Dup: 2", "WWW-Authenticate: Basic", "Link: </a>",
-    "Content-Language: de", "Via: 1.1 o", "Age: 3", "Upgrade: x", "Trailer: T", "Alt-Svc: y", "P3P: z", "Status: 200 OK",
+    "Server: origin/1", "Date: Mon, 01 Jan 2001 00:00:00 GMT", "X-Pad: pad", "X-Hidden: h", "X-Accel-Expires: 0",
+    "X-Accel-Buffering: no",
+    "X-Accel-Charset: utf-8", "X-Accel-Limit-Rate: 0", "Cache-Control: no-cache", "Content-Type: text/x",
+    "Connection: foo", "Keep-Alive: x",
+    "Last-Modified: Sat, 04 Mar 2023 05:06:07 GMT", 'ETag: "x"', "Vary: a", "Vary: b", "Set-Cookie: a=1",
+    "Set-Cookie: b=2", "Expires: 0",
+    "Accept-Ranges: bytes", "Content-Encoding: x", "Refresh: 5;url=/x", "X-Dup: 1", "X-Dup: 2",
+    "WWW-Authenticate: Basic", "Link: </a>",
+    "Content-Language: de", "Via: 1.1 o", "Age: 3", "Upgrade: x", "Trailer: T", "Alt-Svc: y", "P3P: z",
+    "Status: 200 OK",
 )  # fmt: skip
 
 
@@ -195,16 +215,20 @@ _SCRIPTS = {
     "/lf": b"HTTP/1.1 200 OK\nContent-Length: 2\nX-A: b\n\nok",
     "/range": ok(b"0123456789", "Accept-Ranges: bytes"),
     "/cookies": ok(
-        b"", "Set-Cookie: one=1; Domain=localhost; Path=/app/", "Set-Cookie: two=2; domain=.x.internal; path=/old/y; SameSite=Lax",
+        b"", "Set-Cookie: one=1; Domain=localhost; Path=/app/",
+        "Set-Cookie: two=2; domain=.x.internal; path=/old/y; SameSite=Lax",
         "Set-Cookie: three; Path=/other", "Set-Cookie: four=4",
     ),
-    "/accelerated": ok(b"not seen", "X-Accel-Redirect: /inner/x?y=z", "X-Reason: accel", "Content-Type: text/accel", "Set-Cookie: a=1"),
+    "/accelerated": ok(
+        b"not seen", "X-Accel-Redirect: /inner/x?y=z", "X-Reason: accel", "Content-Type: text/accel", "Set-Cookie: a=1",
+    ),
     "/accelnamed": ok(b"not seen", "X-Accel-Redirect: @auth"),
     "/duplicate": ok(b"x", "X-Dup: 1", "X-Dup: 2", "Via: a", "Via: b"),
     "/bighead": ok(b"x", "X-Long: " + "v" * 600),
 }  # fmt: skip
 _LOCATIONS = {
-    "abs": "http://backend.example/x", "re": "http://other.example/re/y", "case": "/case/z", "own": "http://127.0.0.1:{origin}/own", "rel": "/rel",
+    "abs": "http://backend.example/x", "re": "http://other.example/re/y", "case": "/case/z",
+    "own": "http://127.0.0.1:{origin}/own", "rel": "/rel",
     "none": "rel", "query": "http://backend.example?q",
 }  # fmt: skip
 _SCRIPTS |= {f"/loc-{name}": ok(b"", f"Location: {to}", status="302 Found") for name, to in _LOCATIONS.items()}
@@ -226,9 +250,18 @@ CASES = (
         _HEADERS,
         (
             *(get(f"/{where}", _MANY, name=f"GET /{where}") for where in _SENT),
-            *(get(f"/{where}?x=1", {"Content-Type": "t/x"}, method="POST", body=b"0123456789", name=f"POST /{where}") for where in _SENT),
             *(
-                get(f"/{where}", {"Transfer-Encoding": "chunked"}, method="POST", body=b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", name=f"chunks /{where}")
+                get(f"/{where}?x=1", {"Content-Type": "t/x"}, method="POST", body=b"0123456789", name=f"POST /{where}")
+                for where in _SENT
+            ),
+            *(
+                get(
+                    f"/{where}",
+                    {"Transfer-Encoding": "chunked"},
+                    method="POST",
+                    body=b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+                    name=f"chunks /{where}",
+                )
                 for where in ("default", "nobody", "setbody", "unbuffered", "small")
             ),
             get("/default", method="POST", body=b""),
@@ -236,9 +269,20 @@ CASES = (
             get("/default", method="DELETE", body=b"abc"),
             get("/default", version="1.0"),
             get("/more", {"X-Forwarded-For": "1.1.1.1", "Host": "front.example:88"}, name="forwarded"),
-            wire("several X-Forwarded-For", b"GET /more HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 1\r\nX-Forwarded-For: 2\r\n\r\n"),
-            wire("repeated headers", b"GET /default HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nX-A: 2\r\nx-a: 3\r\nCookie: a\r\nCookie: b\r\n\r\n"),
-            wire("expect", b"POST /default HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n", 0.05, b"ab"),
+            wire(
+                "several X-Forwarded-For",
+                b"GET /more HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 1\r\nX-Forwarded-For: 2\r\n\r\n",
+            ),
+            wire(
+                "repeated headers",
+                b"GET /default HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nX-A: 2\r\nx-a: 3\r\nCookie: a\r\nCookie: b\r\n\r\n",
+            ),
+            wire(
+                "expect",
+                b"POST /default HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+                0.05,
+                b"ab",
+            ),
         ),
         scripts={f"/{where}": (ECHO,) for where in (*_SENT, "upgrade")},
     ),
@@ -248,7 +292,10 @@ CASES = (
         (
             *(get(path) for path in _SCRIPTS if path != "/http09"),
             get("/http09", {"Connection": "close"}, read=()),
-            *(get(f"/unbuf{path}") for path in ("/all", "/length", "/chunked", "/close", "/big", "/slow", "/304", "/http10")),
+            *(
+                get(f"/unbuf{path}")
+                for path in ("/all", "/length", "/chunked", "/close", "/big", "/slow", "/304", "/http10")
+            ),
             *(get(f"/{r}/loc-{name}") for r in ("r1", "r2", "r3", "r4", "r5") for name in _LOCATIONS),
             *(get(f"/r{n}/refresh") for n in "12345"),
             *(get(f"/intercept/{status}") for status in ("404", "401", "500", "503", "304", "201")),
@@ -282,7 +329,8 @@ CASES = (
             server {{
                 listen {{port}};
                 location / {{ {NOW} proxy_pass http://kept; }}
-                location /close/ {{ proxy_http_version 1.0; proxy_set_header Connection close; proxy_pass http://kept/; }}
+                location /close/ {{ proxy_http_version 1.0; proxy_set_header Connection close;
+                    proxy_pass http://kept/; }}
             }}
             """
         ),

@@ -59,7 +59,8 @@ _NEXT = http(
     {NOW}
     upstream first_dead {{ server 127.0.0.1:{{dead}}; server 127.0.0.1:{{port2}} backup; }}
     upstream all_dead {{ server 127.0.0.1:{{dead}} max_fails=0; server 127.0.0.1:{{dead2}} max_fails=0; }}
-    upstream marked {{ server 127.0.0.1:{{dead}} max_fails=1 fail_timeout=60s; server 127.0.0.1:{{port2}} max_fails=0; }}
+    upstream marked {{ server 127.0.0.1:{{dead}} max_fails=1 fail_timeout=60s; server 127.0.0.1:{{port2}} max_fails=0;
+        }}
     upstream downs {{ server 127.0.0.1:{{dead}} down; server 127.0.0.1:{{port2}}; }}
     upstream only_down {{ server 127.0.0.1:{{dead}} down; }}
     upstream origin_first {{ server 127.0.0.1:{{origin}} max_fails=0; server 127.0.0.1:{{port2}} backup; }}
@@ -86,7 +87,8 @@ _NEXT = http(
         location /nonidem/ {{ proxy_next_upstream error http_503 non_idempotent; proxy_pass http://origin_first; }}
         location /vars/ {{ proxy_pass http://$arg_up; }}
     }}
-    server {{ listen {{port2}}; access_log off; location / {{ return 200 "second $request_method $content_length"; }} location /404/no {{ return 404 "n"; }} }}
+    server {{ listen {{port2}}; access_log off; location / {{ return 200 "second $request_method $content_length"; }}
+        location /404/no {{ return 404 "n"; }} }}
     server {{ listen {{port3}}; access_log off; return 200 "third"; }}
     server {{ listen {{port4}}; access_log off; return 200 "fourth"; }}
     """
@@ -255,7 +257,10 @@ CASES = (
             wire("refused", b"GET /refuse HTTP/1.1\r\nHost: x\r\nUpgrade: test\r\nConnection: upgrade\r\n\r\n"),
         ),
         scripts={
-            "/switch": (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: test\r\nConnection: upgrade\r\n\r\nhello\n", KEEP),
+            "/switch": (
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: test\r\nConnection: upgrade\r\n\r\nhello\n",
+                KEEP,
+            ),
             "ping": b"pong\n",
             "/refuse": ok(b"no", status="426 Upgrade Required"),
         },

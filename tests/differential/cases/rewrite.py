@@ -55,11 +55,16 @@ _REWRITE = http(
 )
 
 _REWRITTEN = (
-    "/server/abc", "/server/abc?x=1", "/server/a-b", "/twice/x", "/slast/x", "/sbreak/x", "/last/x", "/last/x?y=2", "/noargs/x?y=2",
-    "/onlymark/x?y=2", "/break/x?y=2", "/plain/x?y=2", "/fall/x", "/chain/x?y", "/nomatch/x?y", "/caps/12-ab-cd", "/caps/12-ab",
-    "/caps/1-ab", "/caps/12-a%20b-c%3fd", "/escape/a%20b", "/escape/a%26b%3dc", "/escape/a+b%2bc", "/escape/%e4%bd%a0?z=1",
-    "/escape2/x%26y?b=1%202", "/redirect/a?b=c", "/redirect/a%20b", "/redirect/a%3fb", "/redirect-cut/a?b=c", "/https/a?b=c",
-    "/https/a%20b", "/scheme-var/x?y=%20z", "/relative/abc", "/relative/", "/loop/x", "/case/X", "/flags/xyxz", "/flags/ab",
+    "/server/abc", "/server/abc?x=1", "/server/a-b", "/twice/x", "/slast/x", "/sbreak/x", "/last/x", "/last/x?y=2",
+    "/noargs/x?y=2",
+    "/onlymark/x?y=2", "/break/x?y=2", "/plain/x?y=2", "/fall/x", "/chain/x?y", "/nomatch/x?y", "/caps/12-ab-cd",
+    "/caps/12-ab",
+    "/caps/1-ab", "/caps/12-a%20b-c%3fd", "/escape/a%20b", "/escape/a%26b%3dc", "/escape/a+b%2bc",
+    "/escape/%e4%bd%a0?z=1",
+    "/escape2/x%26y?b=1%202", "/redirect/a?b=c", "/redirect/a%20b", "/redirect/a%3fb", "/redirect-cut/a?b=c",
+    "/https/a?b=c",
+    "/https/a%20b", "/scheme-var/x?y=%20z", "/relative/abc", "/relative/", "/loop/x", "/case/X", "/flags/xyxz",
+    "/flags/ab",
     "/dollar/x$", "/dollar/x", "/loc/aab", "/loc/bbb", "/prebreak",
 )  # fmt: skip
 
@@ -68,7 +73,8 @@ _IF = http(
     server {
         listen {port};
         root html;
-        location /eq { if ($arg_a = 1) { return 200 "one"; } if ($arg_a = "two words") { return 200 "words"; } return 200 "else"; }
+        location /eq { if ($arg_a = 1) { return 200 "one"; } if ($arg_a = "two words") { return 200 "words"; }
+            return 200 "else"; }
         location /ne { if ($arg_a != 1) { return 200 "not one"; } return 200 "one"; }
         location /set { if ($arg_a) { return 200 "true"; } return 200 "false"; }
         location /re { if ($arg_a ~ ^(\w)(\w+)$) { return 200 "$1-$2"; } return 200 "no"; }
@@ -94,16 +100,20 @@ _IF = http(
         location /type { default_type text/html; if ($arg_a) { return 200 "html?"; } return 200 "html"; }
         location /static { if ($arg_a) { root other; } }
         location /err { error_page 403 =200 /eq; if ($arg_a) { return 403; } return 200 "fine"; }
-        location /nest { location /nest/a { if ($arg_a) { return 200 "nested if"; } return 200 "nested"; } return 200 "nest"; }
+        location /nest { location /nest/a { if ($arg_a) { return 200 "nested if"; } return 200 "nested"; }
+            return 200 "nest"; }
     }
     """
 )
 
 _IF_ASKED = (
     "/eq?a=1", "/eq?a=two%20words", "/eq?a=2", "/eq", "/ne?a=1", "/ne?a=2", "/ne", "/set?a=x", "/set?a=0", "/set?a=00",
-    "/set?a=", "/set", "/re?a=abc", "/re?a=a", "/rei?a=abcd", "/rei?a=x", "/nre?a=b", "/nre?a=a", "/nrei?a=A", "/nrei?a=b",
-    "/f/file", "/f/none", "/f/", "/nf?n=file", "/nf?n=none", "/d?n=f", "/d?n=f/file", "/e?n=f", "/e?n=none", "/x?n=f/run",
-    "/x?n=f/file", "/method", "/agent", "/many", "/many?a=1", "/many?a=1&b=1", "/inif", "/inif?a=1", "/type", "/type?a=1",
+    "/set?a=", "/set", "/re?a=abc", "/re?a=a", "/rei?a=abcd", "/rei?a=x", "/nre?a=b", "/nre?a=a", "/nrei?a=A",
+    "/nrei?a=b",
+    "/f/file", "/f/none", "/f/", "/nf?n=file", "/nf?n=none", "/d?n=f", "/d?n=f/file", "/e?n=f", "/e?n=none",
+    "/x?n=f/run",
+    "/x?n=f/file", "/method", "/agent", "/many", "/many?a=1", "/many?a=1&b=1", "/inif", "/inif?a=1", "/type",
+    "/type?a=1",
     "/static/s.txt", "/static/s.txt?a=1", "/err", "/err?a=1", "/nest/a?a=1", "/nest/a", "/nest/b",
 )  # fmt: skip
 
@@ -111,7 +121,8 @@ _SET = http(
     r"""
     server {
         listen {port};
-        location / { set $a "1"; set $b "${a}2"; set $a "$b$a"; return 200 "a=$a b=$b c=[$c] ${a}x $a-$b"; set $c never; }
+        location / { set $a "1"; set $b "${a}2"; set $a "$b$a"; return 200 "a=$a b=$b c=[$c] ${a}x $a-$b";
+            set $c never; }
         location /args { set $args "x=1&y=2"; return 200 "$args $arg_x $arg_y $query_string $is_args"; }
         location /emptyargs { set $args ""; return 200 "[$args][$is_args][$arg_x][$request_uri]"; }
         location /go { set $args "a=b"; rewrite ^ /went last; }
@@ -190,12 +201,14 @@ _RETURN = http(
 )
 
 _STATUSES = (
-    "200 text empty 201 204 204t 301 304 400 401 402 403 403t 404 404t 405 406 408 409 410 411 412 413 414 415 416 418 421 422 425 429 "
-    "451 494 495 496 497 499 500 501 502 503 504 505 507 508 599 999 000 299t"
-).split()
+    "200 text empty 201 204 204t 301 304 400 401 402 403 403t 404 404t 405 406 408 409 410 411 412 413 414 "
+    "415 416 418 421 422 425 429 451 494 495 496 497 499 500 501 502 503 504 505 507 508 599 999 000 299t"
+)
 
 CASES = (
-    Case("rewrite", _REWRITE, (*(get(p) for p in _REWRITTEN), get("/any", (("X-If", "yes"),), name="if in the server"))),
+    Case(
+        "rewrite", _REWRITE, (*(get(p) for p in _REWRITTEN), get("/any", (("X-If", "yes"),), name="if in the server"))
+    ),
     Case(
         "if",
         _IF,
@@ -215,8 +228,18 @@ CASES = (
         tuple(
             get(p)
             for p in (
-                "/", "/args?z=3", "/emptyargs?x=1", "/go?c=d", "/keep?q", "/rate", "/quote", "/long/" + "x" * 200, "/cap/12", "/cap/1",
-                "/uninit", "/unicode",
+                "/",
+                "/args?z=3",
+                "/emptyargs?x=1",
+                "/go?c=d",
+                "/keep?q",
+                "/rate",
+                "/quote",
+                "/long/" + "x" * 200,
+                "/cap/12",
+                "/cap/1",
+                "/uninit",
+                "/unicode",
             )  # fmt: skip
         ),
         levels=WARNINGS,
@@ -225,7 +248,7 @@ CASES = (
         "return",
         _RETURN,
         (
-            *(get(f"/{status}") for status in _STATUSES),
+            *(get(f"/{status}") for status in _STATUSES.split()),
             get("/444", read=(), name="444 closes"),
             get("/404", method="HEAD"),
             get("/text", method="HEAD"),

@@ -41,13 +41,14 @@ _HOSTS = (
 _LISTEN = http(
     """
     server { listen 127.0.0.1:{port}; server_name a; return 200 "one:a $server_port"; }
-    server { listen 127.0.0.1:{port}; listen 127.0.0.1:{port2} default; server_name b; return 200 "both:b $server_port"; }
+    server { listen 127.0.0.1:{port}; listen 127.0.0.1:{port2} default; server_name b;
+        return 200 "both:b $server_port"; }
     server { listen 127.0.0.1:{port2}; server_name c; return 200 "two:c $server_port"; }
     server { listen {port3}; server_name d; return 200 "any:d $server_addr $server_port"; }
     server { listen 127.0.0.1:{port3}; server_name e; return 200 "local:e $server_addr $server_port"; }
     server { listen *:{port3}; server_name f; return 200 "any:f $server_addr"; }
     server { listen unix:{prefix}/s.sock; server_name u; return 200 "unix $server_addr $remote_addr $server_port."; }
-    server { listen localhost:{port4} backlog=100 reuseport so_keepalive=on rcvbuf=64k sndbuf=64k; return 200 "opts"; }
+    server { listen localhost:{port4} backlog=100 reuseport; return 200 "opts"; }
     """
 )
 
@@ -128,7 +129,13 @@ CASES = (
         _LISTEN,
         tuple(
             get("/", _host(host), port=port, name=f"{port} {host}")
-            for port, hosts in {"port": "abc", "port2": "abc", "port3": "def", "{prefix}/s.sock": "u", "port4": "x"}.items()
+            for port, hosts in {
+                "port": "abc",
+                "port2": "abc",
+                "port3": "def",
+                "{prefix}/s.sock": "u",
+                "port4": "x",
+            }.items()
             for host in hosts
         ),
     ),
@@ -139,8 +146,17 @@ CASES = (
         tuple(
             get(path)
             for path in (
-                "/public?x=1", "/hidden", "/hidden?x=1", "/to-hidden?x=y", "/page-hidden?q=1", "/missing-named", "/loop",
-                "/loop2", "/try?z", "/try-hidden?z", "/try-code",
+                "/public?x=1",
+                "/hidden",
+                "/hidden?x=1",
+                "/to-hidden?x=y",
+                "/page-hidden?q=1",
+                "/missing-named",
+                "/loop",
+                "/loop2",
+                "/try?z",
+                "/try-hidden?z",
+                "/try-code",
             )  # fmt: skip
         ),
     ),

@@ -14,7 +14,8 @@ _HTML = http(
     """
     types { text/plain txt; text/html html; }
     server { listen {port}; root html; location /noetag/ { etag off; } location /exact/ { if_modified_since exact; }
-        location /before/ { if_modified_since before; } location /off/ { if_modified_since off; } location /noranges/ { max_ranges 0; }
+        location /before/ { if_modified_since before; } location /off/ { if_modified_since off; }
+            location /noranges/ { max_ranges 0; }
         location /oneranges/ { max_ranges 1; } location /text { return 200 "0123456789"; } }
     """
 )
@@ -23,24 +24,42 @@ _FILES: dict[str, str | bytes] = {f"html/{where}ten.txt": _TEN for where in _DIR
 _FILES |= {"html/empty.txt": "", "html/big.txt": "0123456789abcdef" * 8192, "html/dir/index.html": "dir"}
 
 _ETAG = f'"{MTIME:x}-a"'
-_AT, _BEFORE, _AFTER = (
-    f"Sat, 04 Mar 2023 {at} GMT" for at in ("05:06:07", "05:06:06", "05:06:08")
-)
+_AT, _BEFORE, _AFTER = (f"Sat, 04 Mar 2023 {at} GMT" for at in ("05:06:07", "05:06:06", "05:06:08"))
 
 _DATES = (
-    _AT, _BEFORE, _AFTER, "Saturday, 04-Mar-23 05:06:07 GMT", "Sat Mar  4 05:06:07 2023", "Sat, 04 Mar 2023 05:06:07", "garbage", "",
-    "Thu, 01 Jan 1970 00:00:00 GMT", "Sun, 04 Mar 2023 05:06:07 GMT", "Sat, 04 Mar 2023 06:06:07 CET", "Fri, 31 Dec 9999 23:59:59 GMT",
+    _AT, _BEFORE, _AFTER, "Saturday, 04-Mar-23 05:06:07 GMT", "Sat Mar  4 05:06:07 2023", "Sat, 04 Mar 2023 05:06:07",
+    "garbage", "",
+    "Thu, 01 Jan 1970 00:00:00 GMT", "Sun, 04 Mar 2023 05:06:07 GMT", "Sat, 04 Mar 2023 06:06:07 CET",
+    "Fri, 31 Dec 9999 23:59:59 GMT",
     "Sat, 30 Feb 2023 05:06:07 GMT", "Sat, 04 Mar 2023 25:06:07 GMT",
 )  # fmt: skip
 
-_TAGS = (_ETAG, f"W/{_ETAG}", "*", '"no"', f'"no", {_ETAG}', f'W/"no" , W/{_ETAG} ', f'"no",{_ETAG},"x"', _ETAG.strip('"'), "", f"{_ETAG[:-1]}", ",", "W/")
+_TAGS = (
+    _ETAG,
+    f"W/{_ETAG}",
+    "*",
+    '"no"',
+    f'"no", {_ETAG}',
+    f'W/"no" , W/{_ETAG} ',
+    f'"no",{_ETAG},"x"',
+    _ETAG.strip('"'),
+    "",
+    f"{_ETAG[:-1]}",
+    ",",
+    "W/",
+)
 
 _RANGES = (
-    "bytes=0-0", "bytes=0-4", "bytes=5-", "bytes=-3", "bytes=-0", "bytes=-10", "bytes=-11", "bytes=-100", "bytes=9-9", "bytes=9-", "bytes=10-",
-    "bytes=10-11", "bytes=8-100", "bytes=0-", "bytes=4-2", "bytes=", "bytes", "bytes=-", "bytes=a-b", "bytes=1", "bytes=1-2x", "bytes= 1-2",
-    "bytes=1 - 2", "bytes=1-2 ", "bytes =1-2", "Bytes=1-2", "bites=1-2", "bytes=1-2,4-5", "bytes=1-2, 4-5", "bytes=1-2 , 4-5", "bytes=,1-2",
-    "bytes=1-2,", "bytes=1-2,,4-5", "bytes=4-5,1-2", "bytes=1-5,3-8", "bytes=0-9,0-9", "bytes=0-4,5-9", "bytes=0-,0-,0-", "bytes=1-2,20-30",
-    "bytes=20-30,1-2", "bytes=20-30,40-50", "bytes=1-2,-1", "bytes=-1,-2", "bytes=1-2,x", "bytes=0-0,2-2,4-4,6-6", "bytes=99999999999999999999-",
+    "bytes=0-0", "bytes=0-4", "bytes=5-", "bytes=-3", "bytes=-0", "bytes=-10", "bytes=-11", "bytes=-100", "bytes=9-9",
+    "bytes=9-", "bytes=10-",
+    "bytes=10-11", "bytes=8-100", "bytes=0-", "bytes=4-2", "bytes=", "bytes", "bytes=-", "bytes=a-b", "bytes=1",
+    "bytes=1-2x", "bytes= 1-2",
+    "bytes=1 - 2", "bytes=1-2 ", "bytes =1-2", "Bytes=1-2", "bites=1-2", "bytes=1-2,4-5", "bytes=1-2, 4-5",
+    "bytes=1-2 , 4-5", "bytes=,1-2",
+    "bytes=1-2,", "bytes=1-2,,4-5", "bytes=4-5,1-2", "bytes=1-5,3-8", "bytes=0-9,0-9", "bytes=0-4,5-9",
+    "bytes=0-,0-,0-", "bytes=1-2,20-30",
+    "bytes=20-30,1-2", "bytes=20-30,40-50", "bytes=1-2,-1", "bytes=-1,-2", "bytes=1-2,x", "bytes=0-0,2-2,4-4,6-6",
+    "bytes=99999999999999999999-",
     "bytes=0-99999999999999999999", "bytes=-99999999999999999999", "bytes=0-0x9",
 )  # fmt: skip
 
@@ -152,7 +171,9 @@ CASES = (
             get("/ten.txt", {"If-Range": _ETAG}, name="if-range alone"),
             get("/ten.txt", {"Range": "bytes=1-2", "If-None-Match": _ETAG}, name="not modified wins"),
             get("/ten.txt", {"Range": "bytes=1-2", "If-Match": '"no"'}, name="precondition wins"),
-            wire("two Range headers", b"GET /ten.txt HTTP/1.1\r\nHost: x\r\nRange: bytes=1-2\r\nRange: bytes=4-5\r\n\r\n"),
+            wire(
+                "two Range headers", b"GET /ten.txt HTTP/1.1\r\nHost: x\r\nRange: bytes=1-2\r\nRange: bytes=4-5\r\n\r\n"
+            ),
         ),
         files=_FILES,
     ),

@@ -11,14 +11,25 @@ from origin import ok
 from ..case import WARNINGS, Case, get, wire
 
 _NAMES = (
-    "arg_a arg_A arg_a_b arg_empty arg_none args body_bytes_sent bytes_sent connection_requests content_length content_type cookie_a "
-    "cookie_none document_root document_uri host hostname http_accept http_x_many http_none http_user_agent http_referer http_host http_cookie "
-    "http_via http_x_forwarded_for is_args limit_rate nginx_version pipe query_string realpath_root remote_addr remote_user request "
-    "request_body request_completion request_filename request_length request_method request_uri scheme sent_http_content_type "
-    "sent_http_content_length sent_http_location sent_http_last_modified sent_http_etag sent_http_connection sent_http_keep_alive "
-    "sent_http_transfer_encoding sent_http_cache_control sent_http_server sent_http_date sent_http_x_none server_addr server_name "
-    "server_port server_protocol status tcpinfo_rcv_space_none uri https remote_addr_none"
-).replace("tcpinfo_rcv_space_none ", "").replace(" https remote_addr_none", " https").split()
+    (
+        "arg_a arg_A arg_a_b arg_empty arg_none args body_bytes_sent bytes_sent connection_requests "
+        "content_length content_type cookie_a "
+        "cookie_none document_root document_uri host hostname http_accept http_x_many http_none http_user_agent "
+        "http_referer http_host http_cookie "
+        "http_via http_x_forwarded_for is_args limit_rate nginx_version pipe query_string realpath_root "
+        "remote_addr remote_user request "
+        "request_body request_completion request_filename request_length request_method request_uri scheme "
+        "sent_http_content_type "
+        "sent_http_content_length sent_http_location sent_http_last_modified sent_http_etag sent_http_connection "
+        "sent_http_keep_alive "
+        "sent_http_transfer_encoding sent_http_cache_control sent_http_server sent_http_date sent_http_x_none "
+        "server_addr server_name "
+        "server_port server_protocol status tcpinfo_rcv_space_none uri https remote_addr_none"
+    )
+    .replace("tcpinfo_rcv_space_none ", "")
+    .replace(" https remote_addr_none", " https")
+    .split()
+)
 
 #: Variables whose values are never twice the same: what they have to look like is compared instead.
 _SHAPES = (
@@ -68,12 +79,14 @@ connection=$connection remote_port=$remote_port request_id=$request_id";
 _FORMATS = http(
     f"""
     log_format all '{" ".join(f"{name}=[${name}]" for name in _NAMES)}';
-    log_format shapes 'msec=$msec request_time=$request_time time_local=$time_local time_iso8601=$time_iso8601 pid=$pid '
+    log_format shapes 'msec=$msec request_time=$request_time time_local=$time_local '
+        'time_iso8601=$time_iso8601 pid=$pid '
         'connection=$connection remote_port=$remote_port request_id=$request_id binary_remote_addr=$binary_remote_addr';
     log_format escaped '[$http_x_odd] [$arg_q]';
     log_format js escape=json '{{"odd": "$http_x_odd", "none": "$http_none", "uri": "$uri"}}';
     log_format bare escape=none '[$http_x_odd] [$http_none]';
-    log_format proxied '$upstream_addr [$upstream_status] $upstream_response_length $upstream_bytes_received $upstream_bytes_sent '
+    log_format proxied '$upstream_addr [$upstream_status] $upstream_response_length $upstream_bytes_received '
+        '$upstream_bytes_sent '
         '$upstream_http_content_type $upstream_cookie_c $proxy_host $proxy_port $proxy_add_x_forwarded_for';
     server {{
         listen {{port}};
@@ -128,7 +141,11 @@ CASES = (
             get("/", {"Cookie": "a"}, name="cookie without value"),
             get("/", {"Cookie": "xa=0; a = 1 ; b"}, name="cookie with spaces"),
             wire("two Cookie lines", b"GET / HTTP/1.1\r\nHost: x\r\nCookie: b=1\r\nCookie: a=2\r\n\r\n"),
-            get("/", {"Accept": "a/b", "User-Agent": "agent/1", "Referer": "http://r/", "X-Many": "m", "Via": "v"}, name="usual headers"),
+            get(
+                "/",
+                {"Accept": "a/b", "User-Agent": "agent/1", "Referer": "http://r/", "X-Many": "m", "Via": "v"},
+                name="usual headers",
+            ),
             get("/", {"Content-Type": "text/x; charset=y"}, method="POST", body=b"12345", name="body"),
             get("/", {"Transfer-Encoding": "chunked"}, method="POST", body=b"3\r\nabc\r\n0\r\n\r\n", name="chunked"),
             get("/", {"Authorization": "Basic dXNlcjpwYXNz"}, name="basic authorization"),
@@ -144,7 +161,8 @@ CASES = (
             get("/user"),
             wire(
                 "repeated headers",
-                b"GET /multi HTTP/1.1\r\nHost: x\r\nCookie: a\r\nCookie: b\r\nX-Forwarded-For: 1\r\nX-Forwarded-For: 2\r\n\r\n",
+                b"GET /multi HTTP/1.1\r\nHost: x\r\nCookie: a\r\nCookie: b\r\nX-Forwarded-For: "
+                b"1\r\nX-Forwarded-For: 2\r\n\r\n",
             ),
             wire(
                 "repeated unknown headers",
@@ -179,10 +197,14 @@ CASES = (
             get("/%", name="bad request"),
             wire("0.9", b"GET /say\r\n", read=()),
             wire("no request", b"\x01\x02\r\n\r\n", end=True),
-            wire("pipelined", b"GET /say?1 HTTP/1.1\r\nHost: x\r\n\r\nGET /say?2 HTTP/1.1\r\nHost: x\r\n\r\n", read=("GET", "GET")),
+            wire(
+                "pipelined",
+                b"GET /say?1 HTTP/1.1\r\nHost: x\r\n\r\nGET /say?2 HTTP/1.1\r\nHost: x\r\n\r\n",
+                read=("GET", "GET"),
+            ),
             get("/shapes"),
             get("/escaped?q=%22%5c'", {"X-Odd": _ODD}),
-            get("/escaped?q=a\"b\\c", {"X-Odd": ""}),
+            get('/escaped?q=a"b\\c', {"X-Odd": ""}),
             get("/js", {"X-Odd": _ODD}),
             get("/bare", {"X-Odd": _ODD.replace("\xff", "")}),
             get("/combined?a b".replace(" ", "+"), {"Referer": 'a"b', "User-Agent": "ü"}),

@@ -1,0 +1,193 @@
+"""ngx.header, ngx.status, ngx.resp.get_headers: https://github.com/openresty/lua-nginx-module#ngxheaderheader
+
+Names are put into their final form once and remembered: underscores are hyphens, bytes that no header may have are percent-encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ...http.dates import http_time, parse_http_time
+from ...http.request import Request
+from ..output import send_header
+
+if TYPE_CHECKING:
+    from ..vm import LuaVM
+
+_CONTROLS = bytes(byte for byte in (*range(32), 127) if byte != 9)
+_TOKEN = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&'*+-.^_`|~"
+_KEPT_NAMES = 1024
+
+#: Headers of which nginx knows only one: the last value counts.
+_SINGLE = frozenset((b"content-encoding", b"refresh", b"content-range", b"accept-ranges", b"expires", b"etag", b"e-tag", b"location"))
+
+_names: dict[bytes, tuple[bytes, bytes]] = {}
+
+
+def header_name(key: bytes) -> tuple[bytes, bytes]:
+    """The name that ``ngx.header[key]`` stands for, and its lower-case form."""
+    if len(_names) >= _KEPT_NAMES:
+        _names.clear()
+    name = escape_name(key.replace(b"_", b"-"))
+    made = _names[key] = name, name.lower()
+    return made
+
+
+def escape_name(name: bytes) -> bytes:
+    """A header's name with the bytes that no name may have percent-encoded."""
+    if not name.translate(None, _TOKEN):
+        return name
+    return b"".join(bytes((byte,)) if byte in _TOKEN else b"%%%02X" % byte for byte in name)
+
+
+def escape_value(value: bytes) -> bytes:
+    """A header's value without the bytes that would end it: control characters are percent-encoded."""
+    if len(value.translate(None, _CONTROLS)) == len(value):
+        return value
+    return b"".join(b"%%%02X" % byte if byte in _CONTROLS else bytes((byte,)) for byte in value)
+
+
+def set_special(r: Request, low: bytes, value: bytes | None) -> bytes | None:
+    """Set one of the headers that are no entries of the list; an error message if the value is no good."""
+    if low == b"content-type":
+        r.content_type = value or b""
+        r.charset = None
+    elif low == b"content-length":
+        if value and not value.isdigit():
+            return b"failed to set header"
+        r.content_length = int(value) if value else None
+    elif low == b"server":
+        r.server_header = value or b""
+    else:
+        r.date_header = value or b""
+    return None
+
+
+_SPECIAL = frozenset((b"content-type", b"content-length", b"server", b"date"))
+
+
+def set_header(r: Request, name: bytes, low: bytes, values: tuple[bytes, ...]) -> bytes | None:
+    """Replace the header by ``values``, of which empty ones count for nothing; an error message, or None."""
+    if low in _SPECIAL:
+        error = None
+        for value in values or (b"",):
+            error = error or set_special(r, low, escape_value(value))
+        return error
+    if low == b"last-modified":
+        r.last_modified = parse_http_time(values[-1]) if values else None
+        if r.last_modified is not None:
+            values = ()
+        else:
+            values = values[-1:]
+    elif low in _SINGLE:
+        if low == b"location":
+            r.location = None
+        values = values[-1:]
+    headers = r.headers_out
+    entries = [(name, escape_value(value)) for value in values if value]
+    for i, (key, _) in enumerate(headers):
+        if key == name or key.lower() == low:
+            rest = [entry for entry in headers[i + 1 :] if entry[0].lower() != low]
+            r.headers_out = headers[:i] + [(key, value) for _, value in entries[:1]] + rest + entries[1:]
+            return None
+    headers.extend(entries)
+    return None
+
+
+def get_header(r: Request, low: bytes) -> list[bytes]:
+    """The values of a header; none: an empty list."""
+    if low == b"content-type":
+        if r.content_type:
+            return [r.content_type]
+    elif low == b"content-length":
+        if r.content_length is not None:
+            return [b"%d" % r.content_length]
+    elif low == b"last-modified":
+        return [] if r.last_modified is None else [http_time(r.last_modified)]
+    elif low == b"location" and r.location is not None:
+        return [r.location]
+    elif low == b"server" and r.server_header:
+        return [r.server_header]
+    elif low == b"date" and r.date_header:
+        return [r.date_header]
+    return [value for key, value in r.headers_out if key.lower() == low]
+
+
+def all_headers(r: Request) -> list[tuple[bytes, bytes]]:
+    """All headers of the response, as ``ngx.resp.get_headers`` shows them; names of those outside of the list are in lower case."""
+    found: list[tuple[bytes, bytes]] = []
+    if r.content_type:
+        found.append((b"content-type", r.content_type))
+    if r.content_length is not None:
+        found.append((b"content-length", b"%d" % r.content_length))
+    found.append((b"connection", b"upgrade" if r.status == 101 else b"keep-alive" if r.keepalive else b"close"))
+    if r.chunked:
+        found.append((b"transfer-encoding", b"chunked"))
+    if r.last_modified is not None:
+        found.append((b"Last-Modified", http_time(r.last_modified)))
+    if r.location is not None:
+        found.append((b"Location", r.location))
+    if r.server_header:
+        found.append((b"Server", r.server_header))
+    if r.date_header:
+        found.append((b"Date", r.date_header))
+    return found + r.headers_out
+
+
+def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
+    """What the Lua side calls."""
+
+    def py_set_header(key: bytes, *values: bytes) -> bytes | None:
+        """Set, or remove if there are no values; an error message, or None."""
+        assert vm.r is not None
+        name, low = _names.get(key) or header_name(key)
+        return set_header(vm.r, name, low, values)
+
+    def py_get_header(key: bytes) -> Any:
+        """The value, several of them, or None."""
+        assert vm.r is not None
+        values = get_header(vm.r, (_names.get(key) or header_name(key))[1])
+        return tuple(values) if values else None
+
+    def resp_headers(start: int, most: int, raw: bool) -> tuple[bytes, ...]:
+        """At most ``most`` headers from number ``start`` on: name, value, name, value …"""
+        assert vm.r is not None
+        flat: list[bytes] = []
+        for name, value in all_headers(vm.r)[int(start) : int(start + most)]:
+            flat += (name if raw else name.lower(), value)
+        return tuple(flat)
+
+    def resp_headers_count() -> int:
+        """How many headers there are."""
+        assert vm.r is not None
+        return len(all_headers(vm.r))
+
+    def send_head() -> None:
+        """Lua has printed something: the head is on its way."""
+        assert vm.r is not None
+        send_header(vm.r)
+
+    def get_status() -> int:
+        """``ngx.status``."""
+        r = vm.r
+        assert r is not None
+        return r.err_status or r.status or (9 if r.version == 9 else 0)
+
+    def set_status(status: int) -> None:
+        """``ngx.status = status``."""
+        r = vm.r
+        assert r is not None
+        r.status = int(status)
+        r.err_status = 0
+        r.status_line = None
+
+    return {
+        "set_header": py_set_header,
+        "get_header": py_get_header,
+        "resp_headers": resp_headers,
+        "resp_headers_count": resp_headers_count,
+        "send_head": send_head,
+        "get_status": get_status,
+        "set_status": set_status,
+    }

@@ -1,0 +1,189 @@
+-- Escaping and query strings: ngx.escape_uri, unescape_uri, encode_args, decode_args.
+-- https://github.com/openresty/lua-nginx-module#ngxescape_uri
+-- Everything is a look-up in a table of all bytes; text that needs nothing done to it is found out by one scan and returned as it is.
+
+local rt = ...
+
+local type, tostring, rawset, error, pairs, select, next = type, tostring, rawset, error, pairs, select, next
+local byte, char, find, format, gsub, sub = string.byte, string.char, string.find, string.format, string.gsub, string.sub
+local concat = table.concat
+local bad_argument, check_string = rt.bad_argument, rt.check_string
+
+local MAX_ARGS = 100
+
+local encoded, decoded = {}, {}
+for i = 0, 255 do
+    local plain, upper = char(i), format("%02X", i)
+    encoded[plain] = "%" .. upper
+    for _, high in pairs({ sub(upper, 1, 1), sub(upper, 1, 1):lower() }) do
+        for _, low in pairs({ sub(upper, 2), sub(upper, 2):lower() }) do
+            decoded["%" .. high .. low] = plain
+        end
+    end
+end
+
+-- The bytes that each type of escaping escapes, as ngx_http_lua_escape_uri has them.
+local WHOLE = "%z\1-\31\127-\255 #%%?"
+local MEMCACHED = "[%z\1-\31 %%]"
+local ESCAPED = {
+    [0] = "[" .. WHOLE .. "]",
+    [1] = "[" .. WHOLE .. "+]",
+    [2] = "[^%w%-%._~!'%(%)%*]",
+    [3] = "[%z\1-\31\127-\255 \"#%%']",
+    [4] = "[%z\1-\31\127-\255 \"%%']",
+    [5] = MEMCACHED,
+    [6] = MEMCACHED,
+}
+local COMPONENT = ESCAPED[2]
+
+local function text_of(value)
+    return value and tostring(value) or ""
+end
+rt.text_of = text_of
+
+local function escape(s)
+    if find(s, COMPONENT) then
+        return (gsub(s, COMPONENT, encoded))
+    end
+    return s
+end
+
+local function unescape(s)
+    if find(s, "%", 1, true) then
+        return (gsub(gsub(s, "%+", " "), "%%%x%x", decoded))
+    elseif find(s, "+", 1, true) then
+        return (gsub(s, "%+", " "))
+    end
+    return s
+end
+
+rawset(ngx, "escape_uri", function(s, kind)
+    if type(s) ~= "string" then
+        s = text_of(s)
+    end
+    if kind == nil then
+        return escape(s)
+    end
+    if type(kind) ~= "number" then
+        error('"type" is not a number', 3)
+    elseif kind < 0 or kind > 6 then
+        error('"type" ' .. kind .. " out of range", 3)
+    end
+    return (gsub(s, ESCAPED[kind - kind % 1], encoded))
+end)
+
+rawset(ngx, "unescape_uri", function(s)
+    if type(s) ~= "string" then
+        s = text_of(s)
+    end
+    return unescape(s)
+end)
+
+-- Add a pair to a table of arguments or headers: what occurs several times becomes an array.
+local function add(t, key, value)
+    local have = t[key]
+    if have == nil then
+        t[key] = value
+    elseif type(have) == "table" then
+        have[#have + 1] = value
+    else
+        t[key] = { have, value }
+    end
+end
+rt.add_value = add
+
+-- Parse a query string into `t`. At most `max` pairs are read (0: all of them), pairs with an empty name among them if `count_empty`.
+-- Answers "truncated" if there were more.
+local function parse(t, s, max, count_empty)
+    local from, count, last = 1, 0, #s
+    while from <= last do
+        local to = find(s, "&", from, true) or last + 1
+        local equals = find(s, "=", from, true)
+        local key, value
+        if equals and equals < to then
+            key, value = unescape(sub(s, from, equals - 1)), unescape(sub(s, equals + 1, to - 1))
+        else
+            key, value = unescape(sub(s, from, to - 1)), true
+        end
+        if key ~= "" then
+            add(t, key, value)
+            count = count + 1
+        elseif count_empty then
+            count = count + 1
+        end
+        if count == max and to <= last then
+            return t, "truncated"
+        end
+        from = to + 1
+    end
+    return t
+end
+rt.parse_args = parse
+
+-- A table of arguments as a query string; errors are those of the caller at `level`.
+local function encode(args, level)
+    local out, n = {}, 0
+    for key, value in next, args do
+        if type(key) ~= "string" then
+            error('attempt to use a non-string key in the "args" option table', level + 1)
+        end
+        key = escape(key)
+        local kind = type(value)
+        if kind == "string" then
+            n = n + 1
+            out[n] = key .. "=" .. escape(value)
+        elseif kind == "number" then
+            n = n + 1
+            out[n] = key .. "=" .. escape(tostring(value))
+        elseif kind == "boolean" then
+            if value then
+                n = n + 1
+                out[n] = key
+            end
+        elseif kind == "table" then
+            for _, item in next, value do
+                local item_kind = type(item)
+                if item_kind == "string" or item_kind == "number" then
+                    n = n + 1
+                    out[n] = key .. "=" .. escape(tostring(item))
+                elseif item_kind ~= "boolean" then
+                    error("attempt to use " .. item_kind .. " as query arg value", level + 1)
+                elseif item then
+                    n = n + 1
+                    out[n] = key
+                end
+            end
+        else
+            error("attempt to use " .. kind .. " as query arg value", level + 1)
+        end
+    end
+    return concat(out, "&", 1, n)
+end
+rt.encode_args = encode
+
+rawset(ngx, "encode_args", function(...)
+    local n = select("#", ...)
+    if n ~= 1 then
+        error("expecting 1 argument but seen " .. n, 2)
+    end
+    local args = ...
+    if type(args) ~= "table" then
+        bad_argument(1, "encode_args", "table expected, got " .. rt.typename(args), 2)
+    end
+    return encode(args, 2)
+end)
+
+rawset(ngx, "decode_args", function(...)
+    local n = select("#", ...)
+    if n ~= 1 and n ~= 2 then
+        error("expecting 1 or 2 arguments but seen " .. n, 2)
+    end
+    local s, max = ...
+    s = check_string(s, 1, "decode_args", 2)
+    if n == 2 then
+        max = rt.check_number(max, 2, "decode_args", 2)
+    else
+        max = MAX_ARGS
+    end
+    return parse({}, s, max, true)
+end)

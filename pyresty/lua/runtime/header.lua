@@ -1,0 +1,156 @@
+-- ngx.header, ngx.status, ngx.resp.get_headers: the head of the response. https://github.com/openresty/lua-nginx-module#ngxheaderheader
+-- What has been printed may still be gathered on this side: then the head counts as sent, and is sent before anything is read of it.
+
+local rt = ...
+
+local type, tostring, tonumber, rawset, rawget, setmetatable, error, select, unpack =
+    type, tostring, tonumber, rawset, rawget, setmetatable, error, select, unpack
+local find, gsub, lower = string.find, string.gsub, string.lower
+local require_request, add_value = rt.require_request, rt.add_value
+local py = rt.py
+local set_header, get_header = py.set_header, py.get_header
+
+local ERR = 4
+local MAX_HEADERS = 100
+
+-- Something has been printed: send the head, if that is not done yet, and keep the state, so that the rest is not taken for all.
+local function send_head(r)
+    py.send_head()
+    rt.keep(r)
+end
+rt.send_head = send_head
+
+local function values(n, first, ...)
+    if n < 2 then
+        return first
+    end
+    return { first, ... }
+end
+
+local function pack_values(...)
+    return values(select("#", ...), ...)
+end
+
+rawset(ngx, "header", setmetatable({}, {
+    __index = function(_, key)
+        local r = require_request(2)
+        if r.sent then
+            send_head(r)
+        end
+        if type(key) ~= "string" then
+            key = tostring(key)
+        end
+        return pack_values(get_header(key))
+    end,
+    __newindex = function(_, key, value)
+        local r = require_request(2)
+        if r.sent then
+            py.log(ERR, "attempt to set ngx.header.HEADER after sending out response headers")
+            return
+        end
+        if type(key) ~= "string" then
+            key = tostring(key)
+        end
+        local kind = type(value)
+        local err
+        if kind == "string" then
+            err = set_header(key, value)
+        elseif kind == "nil" then
+            err = set_header(key)
+        elseif kind == "table" then
+            for i = 1, #value do
+                if type(value[i]) ~= "string" then
+                    value[i] = tostring(value[i])
+                end
+            end
+            err = set_header(key, unpack(value, 1, #value))
+        else
+            err = set_header(key, tostring(value))
+        end
+        if err then
+            error(err, 2)
+        end
+    end,
+}))
+
+-- Tables of headers: a name is found whatever its case, with underscores for hyphens too.
+local by_any_name = {
+    __index = function(t, key)
+        key = lower(key)
+        local value = rawget(t, key)
+        if value == nil and find(key, "_", 1, true) then
+            value = rawget(t, (gsub(key, "_", "-")))
+        end
+        return value
+    end,
+}
+
+-- Add a run of names and values; answers how many there are.
+local function fill(t, ...)
+    local run, n = { ... }, select("#", ...)
+    for i = 1, n, 2 do
+        add_value(t, run[i], run[i + 1])
+    end
+    return n / 2
+end
+
+-- A table of the headers that `read(from, most, raw)` gives a run at a time, `max` of them at most (0: all), and how many it has.
+local RUN = 500
+function rt.header_table(read, max, raw)
+    local t = raw and {} or setmetatable({}, by_any_name)
+    local from = 0
+    repeat
+        local most = RUN
+        if max > 0 and max - from < most then
+            most = max - from
+        end
+        local n = fill(t, read(from, most, raw))
+        from = from + n
+    until n < RUN
+    return t, from
+end
+
+rawset(ngx, "resp", {
+    get_headers = function(max, raw)
+        local r = require_request(2)
+        if max == nil then
+            max = MAX_HEADERS
+        else
+            max = rt.check_number(max, 1, "get_headers", 2)
+        end
+        if r.sent then
+            send_head(r)
+        end
+        local t, count = rt.header_table(py.resp_headers, max < 0 and 0 or max, raw and true or false)
+        if max > 0 and py.resp_headers_count() > count then
+            return t, "truncated"
+        end
+        return t
+    end,
+})
+
+rt.getters.status = function()
+    local r = require_request(2)
+    if r.sent then
+        send_head(r)
+    end
+    return py.get_status()
+end
+
+rt.setters.status = function(value)
+    local r = require_request(2)
+    local status = tonumber(value)
+    if not status then
+        error("bad argument #2 to 'set_status' (cannot convert '" .. type(value) .. "' to 'int')", 2)
+    end
+    if r.sent then
+        py.log(ERR, "attempt to set ngx.status after sending out response headers")
+        return
+    end
+    status = status - status % 1
+    if status < 100 or status > 999 then
+        py.log(ERR, "invalid HTTP status code " .. status)
+        return
+    end
+    py.set_status(status)
+end

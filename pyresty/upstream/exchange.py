@@ -1,0 +1,298 @@
+"""What a request does with its upstream, whatever protocol that speaks: ask a peer, and if it fails the next one.
+
+The one idea: an attempt ends with the head of a response or with a word from ``proxy_next_upstream``; a table says what status each
+word means, and the directive whether another peer is asked instead. Everything that happened is kept in ``states``, one for each attempt,
+for the variables ``$upstream_…``.
+
+Rules: ``ngx_http_upstream.c`` (``ngx_http_upstream_connect``, ``_next``, ``_test_next``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from ..http.request import Finalize
+from ..process.logs import CRIT, ERR, INFO, WARN
+from .http_client import ERROR, TIMEOUT, UpstreamConnection
+
+if TYPE_CHECKING:
+    from ..http.request import Request
+    from .peers import Choice, Peer, Peers
+    from .pool import KeepalivePool
+    from .response_head import ResponseHead
+
+NO_LIVE = "no_live"
+
+#: The status for a failure that no other peer has made good.
+_STATUS = {TIMEOUT: 504, "http_500": 500, "http_503": 503, "http_504": 504, "http_403": 403, "http_404": 404, "http_429": 429}
+#: Statuses after which ``proxy_next_upstream`` may ask another peer.
+_NEXT_STATUSES = {status: f"http_{status}" for status in (500, 502, 503, 504, 403, 404, 429)}
+#: Methods that are not sent twice unless ``non_idempotent`` allows it.
+_NOT_TWICE = frozenset((b"POST", b"LOCK", b"PATCH"))
+
+#: Errors of connect() that are logged at level error instead of crit.
+_EXPECTED_ERRORS = frozenset((11, 100, 101, 104, 111, 112, 113))
+#: connect() fails with these at once, before there is anything to wait for.
+_IMMEDIATE_ERRORS = frozenset((22, 99, 100, 101, 13, 1))
+
+CONNECTING = "connecting to upstream"
+SENDING = "sending request to upstream"
+READING_HEAD = "reading response header from upstream"
+READING = "reading upstream"
+
+
+class State:
+    """One attempt, as ``$upstream_addr`` and its sisters tell it. Times are seconds, None while unknown; ``peer`` is None for the gap
+    between two upstreams of one request."""
+
+    __slots__ = (
+        "bytes_received", "bytes_sent", "connect_time", "header_time", "peer", "response_length", "response_time", "status",
+    )  # fmt: skip
+
+    def __init__(self, peer: bytes | None) -> None:
+        self.peer = peer
+        self.status = 0
+        self.connect_time: float | None = None
+        self.header_time: float | None = None
+        self.response_time: float | None = None
+        self.response_length = 0
+        self.bytes_received = 0
+        self.bytes_sent = 0
+
+
+class Upstream:
+    """The upstream of one request (``r.upstream``).
+
+    ``head`` is the response's head when ``run`` has returned 0, None for a response without one (HTTP/0.9). ``conf`` has the settings of
+    nginx's ``ngx_http_upstream_conf_t`` that this module reads: ``connect_timeout send_timeout read_timeout buffer_size window
+    next_upstream next_upstream_tries next_upstream_timeout ignore_client_abort socket_options``.
+    """
+
+    __slots__ = (
+        "_began", "_cached", "_choice", "_feeder", "_pool", "_request_sent", "_start", "action", "conf", "conn", "head", "head_request",
+        "host", "local", "peer_name", "port", "r", "schema", "state", "states", "stop", "streams", "uri",
+    )  # fmt: skip
+
+    def __init__(self, r: Request, conf: Any) -> None:
+        self.r = r
+        self.conf = conf
+        old = r.upstream
+        if old is None:
+            self.states: list[State] = []
+        else:
+            self.states = old.states
+            if self.states:
+                self.states.append(State(None))
+            r.upstream_log = None
+        r.upstream = self
+        self.schema = b"http://"
+        self.uri = b""
+        self.host: bytes | None = None  #: $proxy_host
+        self.port: bytes | None = None  #: $proxy_port
+        self.head_request = False  #: the method sent is HEAD
+        self.local: tuple[str, int] | None = None  #: the address to connect from
+        self.streams = False  #: the request's body comes in pieces and can't be sent again
+        self.stop = 0  #: the status to end with because the client has gone or its body has failed
+        self.head: ResponseHead | None = None
+        self.conn: UpstreamConnection | None = None
+        self._feeder: asyncio.Task[None] | None = None
+
+    def __bytes__(self) -> bytes:
+        """The peer's URL, as lines of the error log show it."""
+        colon = b":" if self.peer_name.startswith(b"unix:") else b""
+        return b"%s%s%s%s" % (self.schema, self.peer_name, colon, self.uri)
+
+    def log(self, level: int, message: bytes | str) -> None:
+        """Log with what is being done (nginx's ``while …``)."""
+        text = message.encode("utf-8", "surrogateescape") if isinstance(message, str) else message
+        self.r.log(level, b"%s while %s" % (text, self.action))
+
+    # -- asking
+
+    async def run(self, choice: Choice, pool: KeepalivePool, request: bytes, body: Body | None) -> int:
+        """Ask peers until one has answered with a head: 0, or the status to end with.
+
+        ``request`` is what can be sent at once; ``body`` makes an iterator over the rest.
+        """
+        conf = self.conf
+        self._choice = choice
+        self._pool = pool
+        self._began = self.r.conn.loop.time()
+        if conf.next_upstream_tries and choice.tries > conf.next_upstream_tries:
+            choice.tries = conf.next_upstream_tries
+        if not conf.ignore_client_abort:
+            self.r.on_abort = self._client_gone
+        while True:
+            failure = await self._attempt(request, body)
+            if self.stop:
+                return self.stop
+            if not failure:
+                head = self.head
+                if head is None or head.status < 400 or head.status not in _NEXT_STATUSES:
+                    return 0
+                failure = f"http_{head.status}"
+                if choice.tries <= 1 or not self._may_repeat(failure):
+                    return 0
+            status = self._next(failure)
+            if status:
+                return status
+
+    async def _attempt(self, request: bytes, body: Body | None) -> str:
+        """Ask one peer: "" when there is a head, else why there is none."""
+        r = self.r
+        loop = r.conn.loop
+        conf = self.conf
+        self.action = CONNECTING
+        self._request_sent = self._cached = False
+        self._start = now = loop.time()
+        peer = self._choice.get(int(now))
+        r.upstream_log = self
+        if peer is None:
+            self.peer_name = self._choice.name
+            self.state = State(self.peer_name)
+            self.states.append(self.state)
+            self.log(ERR, "no live upstreams")
+            return NO_LIVE
+        self.peer_name = name = peer.name
+        self.state = state = State(name)
+        self.states.append(state)
+        conn: UpstreamConnection | None = self._pool.get(name)  # type: ignore[assignment]
+        if conn is not None:
+            self._cached = True
+            self.conn = conn
+            state.connect_time = 0.0
+        else:
+            self.conn = conn = UpstreamConnection(loop, r.conn.worker.wheel, name)
+            await conn.connect(peer.address, conf.connect_timeout, self.local)
+            if conn.failure:
+                if conn.error is not None:
+                    self._connect_failed(conn.error, peer)
+                return conn.failure
+            state.connect_time = loop.time() - now
+            for option in conf.socket_options:
+                conn.transport.get_extra_info("socket").setsockopt(*option)
+        self.action = READING_HEAD
+        self._request_sent = True
+        conn.send(request, self.head_request, conf.buffer_size, conf.window, conf.read_timeout)
+        if body is not None:
+            conn.feeding = True
+            self._feeder = loop.create_task(self._feed(conn, body))
+        while conn.head is None and not conn.failure and not conn.http_09:
+            await conn.wait()
+            if self.stop:
+                return ERROR
+        if conn.failure:
+            if conn.message:
+                self.log(ERR, conn.message)
+            elif conn.feeding or conn.write_paused:
+                self.action = SENDING
+            return conn.failure
+        state.header_time = loop.time() - now
+        self.head = head = conn.head
+        if head is None:
+            state.status = 200
+            self.log(ERR, "upstream sent no valid HTTP/1.0 header")
+        else:
+            state.status = head.status
+            for line in head.warnings:
+                self.log(WARN, line)
+        return ""
+
+    async def _feed(self, conn: UpstreamConnection, body: Body) -> None:
+        """Send the request's body as it comes, as fast as the upstream takes it."""
+        try:
+            async for data in body():
+                conn.write(data)
+                if conn.write_paused:
+                    await conn.drained(self.conf.send_timeout)
+            conn.feeding = False
+            conn.start_clock()
+        except Finalize as stop:
+            self.stop = stop.status
+            conn.give_up()
+
+    def _connect_failed(self, error: OSError, peer: Peer) -> None:
+        number = error.errno or 0
+        reason = f"({number}: {os.strerror(number)})"
+        if "bind on address" in str(error):
+            self.log(CRIT, f"bind({self.local[0] if self.local else ''}) failed {reason}")
+            self.stop = 500
+        elif isinstance(peer.address.sockaddr, str) or number in _IMMEDIATE_ERRORS:
+            level = ERR if number in _EXPECTED_ERRORS else CRIT
+            self.log(level, f"connect() to {peer.name.decode('utf-8', 'surrogateescape')} failed {reason}")
+        else:
+            self.log(ERR, f"connect() failed {reason}")
+
+    # -- after a failure
+
+    def _next(self, failure: str) -> int:
+        """An attempt has failed: 0 to ask another peer, else the status to end with. nginx: ``ngx_http_upstream_next``."""
+        choice = self._choice
+        cached = self._cached
+        self._close(failed=failure not in ("http_403", "http_404"))
+        if failure == TIMEOUT:
+            self.log(ERR, "upstream timed out (110: Connection timed out)")
+        if cached and failure == ERROR:
+            choice.tries += 1
+        self.state.status = status = _STATUS.get(failure, 502)
+        return 0 if choice.tries and self._may_repeat(failure) else status
+
+    def _may_repeat(self, failure: str) -> bool:
+        conf = self.conf
+        allowed = conf.next_upstream
+        if failure not in allowed:
+            return False
+        if self._request_sent:
+            if self.streams or (self.r.method in _NOT_TWICE and "non_idempotent" not in allowed):
+                return False
+        timeout = conf.next_upstream_timeout
+        return not timeout or self.r.conn.loop.time() - self._began < timeout
+
+    def _client_gone(self) -> None:
+        """The client has closed its connection: end the exchange."""
+        r = self.r
+        r.on_abort = None
+        self.stop = 499
+        connected = self.conn is not None
+        self.log(INFO, f"client prematurely closed connection{', so upstream connection is closed too' if connected else ''}")
+        if self.conn is not None:
+            self.conn.give_up()
+
+    # -- the end
+
+    def _close(self, failed: bool) -> None:
+        """End the attempt: the figures of its state, the peer, the connection closed."""
+        if self._feeder is not None:
+            self._feeder.cancel()
+            self._feeder = None
+        conn = self.conn
+        self.conn = None
+        state = self.state
+        now = self.r.conn.loop.time()
+        state.response_time = now - self._start
+        if conn is not None:
+            state.bytes_received = conn.received
+            state.bytes_sent = conn.sent
+            conn.close()
+        if self._choice.peer is not None and self._choice.free(failed, int(now)):
+            self.log(WARN, "upstream server temporarily disabled")
+
+    def finish(self, read_body: bool) -> None:
+        """The exchange is over, well or not: keep the connection if it can serve another. ``read_body``: the body was asked for."""
+        self.r.on_abort = None
+        conn = self.conn
+        if conn is None:
+            return
+        if self._feeder is not None or self.stop or conn.failure or not conn.complete:
+            self._finish_state(conn, read_body)
+            self._close(False)
+            return
+        self._finish_state(conn, read_body)
+        self.conn = None
+        now = self.r.conn.loop.time()
+        self.state.response_time = now - self._start
+        self._choice.free(False, int(now))
+        conn.keep(self._pool)

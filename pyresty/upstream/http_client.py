@@ -1,0 +1,387 @@
+"""A connection to an upstream server that speaks HTTP/1.x, made for one waiting reader.
+
+The one idea: bytes are parsed where they arrive, and whoever waits is woken once, when there is something for it: the head with as much of
+the body as came along, or the next piece. A small response is complete when its reader wakes. The reader's side never raises: it looks at
+``failure`` when it has been woken and there is nothing.
+
+RFC 9112; framing as nginx decides it (``ngx_http_proxy_input_filter_init``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import types
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from ..http.chunked import BadChunk, ChunkedDecoder
+from ..http.timeouts import NEVER
+from .response_head import InvalidHead, NoHead, ResponseHead, parse_response_head
+
+if TYPE_CHECKING:
+    from ..http.timeouts import Wheel
+    from .address import Address
+    from .pool import KeepalivePool
+
+#: What can become of an exchange, in the words of ``proxy_next_upstream``; "" while all is well.
+ERROR, TIMEOUT, INVALID_HEADER = "error", "timeout", "invalid_header"
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """A connection, and the exchange that is under way on it.
+
+    ``head`` is the response's head once it is there (None with ``http_09`` set for a response without one), ``complete`` tells that all of
+    the body has arrived, ``failure`` why it never will, ``message`` what to log about that, in nginx's words without the context ("" after a timeout).
+    """
+
+    __slots__ = (
+        "_buf", "_connecting", "_decoder", "_head_request", "_header_limit", "_left", "_loop", "_parts", "_paused", "_pending", "_timeout", "_waiter",
+        "_wheel", "_window", "bucket", "closed", "complete", "deadline", "error", "excess", "failure", "head", "http_09", "key",
+        "made", "message", "on_writable", "pool", "received", "requests", "sent", "transport", "write_paused",
+    )  # fmt: skip
+
+    transport: Any
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wheel: Wheel, key: bytes) -> None:
+        self._loop = loop
+        self._wheel = wheel
+        self.key = key
+        self.bucket = 0
+        self.deadline = NEVER
+        self.made = loop.time()
+        self.requests = 0
+        self.pool: KeepalivePool | None = None
+        self.closed = False
+        self.error: OSError | None = None
+        self.write_paused = False
+        self.on_writable: Callable[[], None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._connecting: asyncio.Future[None] | None = None
+        self._paused = False
+        self._buf = b""
+        self.head: ResponseHead | None = None
+        self.complete = True
+        self.failure = ""
+
+    async def connect(self, address: Address, timeout: float, local: tuple[str, int] | None = None) -> None:
+        """Connect within ``timeout`` seconds, from the local address ``local``; ``failure`` tells whether that failed, ``error`` why."""
+        loop: Any = self._loop
+        if address.family == socket.AF_UNIX:
+            made = loop.create_unix_connection(lambda: self, address.sockaddr)
+        else:
+            host, port = address.sockaddr
+            made = loop.create_connection(lambda: self, host, port, family=address.family, local_addr=local)
+        self._wheel.watch(self, loop.time() + timeout)
+        try:
+            await _step(made, self)
+        except OSError as error:
+            self.error = error
+            self.failure = ERROR
+        except asyncio.CancelledError:
+            if not self.failure and not self.closed:
+                raise
+            self.failure = self.failure or ERROR
+        finally:
+            self.deadline = NEVER
+            if self.failure:
+                self.closed = True
+                self._wheel.forget(self)
+
+    # -- an exchange
+
+    def send(self, data: bytes, head_request: bool, header_limit: int, window: int, timeout: float) -> None:
+        """Begin an exchange: send ``data`` (the head, with the body if that is small).
+
+        The head of the response may have ``header_limit`` bytes; reading pauses while more than ``window`` bytes of the body wait for
+        their reader; ``timeout`` is the time in seconds for the head, and between two pieces of the body.
+        """
+        self._head_request = head_request
+        self._header_limit = header_limit
+        self._window = window
+        self._timeout = timeout
+        self._buf = b""
+        self._parts: list[bytes] = []
+        self._pending = 0
+        self._decoder: ChunkedDecoder | None = None
+        self._left = 0
+        self.head = None
+        self.http_09 = False
+        self.complete = False
+        self.excess = False
+        self.failure = self.message = ""
+        self.received = 0
+        self.sent = len(data)
+        self.requests += 1
+        self.transport.write(data)
+        self._wheel.watch(self, self._loop.time() + timeout)
+
+    def write(self, data: bytes) -> None:
+        """Send more of the request's body."""
+        self.sent += len(data)
+        self.transport.write(data)
+
+    async def wait(self) -> None:
+        """Wait until something has happened: bytes, the end, a failure. Only one may wait."""
+        if self.deadline == NEVER and not self._paused:
+            self._wheel.watch(self, self._loop.time() + self._timeout)
+        self._waiter = waiter = self._loop.create_future()
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+
+    def take(self) -> bytes:
+        """What has arrived of the body; b"" if there is nothing (yet)."""
+        parts = self._parts
+        if not parts:
+            return b""
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._parts = []
+        self._pending = 0
+        if self._paused:
+            self._paused = False
+            if not self.closed:
+                self.transport.resume_reading()
+        return data
+
+    def stop_clock(self) -> None:
+        """The reader is busy with something else: its slowness is not the upstream's."""
+        self.deadline = NEVER
+
+    def wake(self) -> None:
+        """Wake the reader."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def give_up(self) -> None:
+        """Wake the reader, and end an attempt to connect."""
+        if self._connecting is not None:
+            self.closed = True
+            self._connecting.cancel()
+        self.wake()
+
+    @property
+    def trailers(self) -> list[tuple[bytes, bytes]]:
+        """The trailers of a chunked response, once it is complete."""
+        return self._decoder.trailers if self._decoder is not None else []
+
+    def become_tunnel(self) -> bytes:
+        """After 101: whatever comes is the body, until the end. Returns what came after the head."""
+        self.complete = False
+        self._left = -1
+        return self.take()
+
+    def keep(self, pool: KeepalivePool) -> None:
+        """The exchange is over: put the connection into ``pool`` if it can serve another, else close it."""
+        head = self.head
+        if (
+            self.complete
+            and head is not None
+            and not head.close
+            and not self.excess
+            and not self.closed
+            and not self.write_paused
+            and self.requests < pool.requests
+            and pool.size
+        ):
+            now = self._loop.time()
+            if now - self.made <= pool.time:
+                if self._paused:
+                    self._paused = False
+                    self.transport.resume_reading()
+                pool.put(self)
+                self._wheel.watch(self, now + pool.timeout)
+                return
+        self.close()
+
+    def close(self) -> None:
+        """Close, without waiting for anything."""
+        if not self.closed:
+            self.closed = True
+            self._wheel.forget(self)
+            self.deadline = NEVER
+            self.transport.abort()
+
+    def close_when_sent(self) -> None:
+        """Close when what has been written is sent."""
+        if not self.closed:
+            self.transport.close()
+
+    # -- the transport's calls
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self.pool is not None:
+            self._leave_pool()
+            return
+        self.received += len(data)
+        if self.head is None and not self.http_09:
+            if self._buf:
+                data = self._buf + data
+            self._read_head(data)
+        elif self.complete:
+            self.excess = True
+        else:
+            self._read_body(data)
+            if not self.complete and self.deadline != NEVER:
+                self.deadline = self._loop.time() + self._timeout
+        self.wake()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self._wheel.forget(self)
+        self.deadline = NEVER
+        if self.pool is not None:
+            self.pool.remove(self)
+            return
+        if not self.complete and not self.failure:
+            self._ended(exc)
+        self.wake()
+        if self.on_writable is not None:
+            self.on_writable()
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        if self.on_writable is not None:
+            self.on_writable()
+
+    def on_deadline(self) -> None:
+        """The wheel's call: idle in the pool, or waiting for too long."""
+        self.deadline = NEVER
+        if self.pool is not None:
+            self._leave_pool()
+        elif self._connecting is not None:
+            self.failure = TIMEOUT
+            self._connecting.cancel()
+        elif not self.complete:
+            self.failure = TIMEOUT
+            self.wake()
+
+    # -- inside
+
+    def _leave_pool(self) -> None:
+        assert self.pool is not None
+        self.pool.remove(self)
+        self.close()
+
+    def _read_head(self, data: bytes) -> None:
+        while True:
+            try:
+                found = parse_response_head(data)
+            except NoHead:
+                self._buf = b""
+                self.http_09 = True
+                self._left = -1
+                self._read_body(data)
+                return
+            except InvalidHead as bad:
+                self._fail(INVALID_HEADER, f"upstream sent {bad}")
+                return
+            if found is None:
+                if len(data) >= self._header_limit:
+                    self._fail(INVALID_HEADER, "upstream sent too big header")
+                self._buf = data
+                return
+            head, end = found
+            if end > self._header_limit:
+                self._fail(INVALID_HEADER, "upstream sent too big header")
+                return
+            if head.status >= 200 or head.status == 101 or head.status < 100:
+                break
+            data = data[end:]  # 100 Continue, 103 Early Hints: the real head is still to come
+            if not data:
+                self._buf = b""
+                return
+        self._buf = b""
+        self.head = head
+        self.deadline = self._loop.time() + self._timeout
+        if self._head_request or head.status == 204 or head.status == 304:
+            self._finish()
+        elif head.chunked:
+            self._decoder = ChunkedDecoder()
+        elif head.content_length is None:
+            self._left = -1
+        elif head.content_length:
+            self._left = head.content_length
+        else:
+            self._finish()
+        if len(data) > end:
+            if self.complete:
+                self.excess = True
+            else:
+                self._read_body(data[end:])
+
+    def _read_body(self, data: bytes) -> None:
+        if self._decoder is not None:
+            try:
+                data = self._decoder.feed(data)
+            except BadChunk:
+                self._fail(ERROR, "upstream sent invalid chunked response")
+                return
+            if self._decoder.done:
+                self._finish()
+                self.excess = bool(self._decoder.rest)
+        elif self._left > 0:
+            size = len(data)
+            if size > self._left:
+                data = data[: self._left]
+                self.excess = True
+            self._left -= len(data)
+            if not self._left:
+                self._finish()
+        if data:
+            self._parts.append(data)
+            self._pending += len(data)
+            if self._pending > self._window and not self._paused and not self.complete:
+                self._paused = True
+                self.deadline = NEVER
+                self.transport.pause_reading()
+
+    def _finish(self) -> None:
+        self.complete = True
+        self.deadline = NEVER
+
+    def _fail(self, failure: str, message: str) -> None:
+        self.failure = failure
+        self.message = message
+        self.deadline = NEVER
+
+    def _ended(self, exc: Exception | None) -> None:
+        """The upstream has closed; that may be the end of the body."""
+        if isinstance(exc, OSError):
+            self.error = exc
+            self._fail(ERROR, f"recv() failed ({exc.errno}: {os.strerror(exc.errno or 0)})")
+        elif self._left < 0:
+            self.complete = True
+        else:
+            self._fail(ERROR, "upstream prematurely closed connection")
+
+
+@types.coroutine
+def _step(coro: Any, connection: UpstreamConnection) -> Generator[Any, Any, None]:
+    """Await ``coro`` and let ``connection`` know the future that it waits for, so that it can be cancelled."""
+    try:
+        waited = coro.send(None)
+        while True:
+            connection._connecting = waited
+            try:
+                yield waited
+            except BaseException as error:
+                waited = coro.throw(error)
+            else:
+                waited = coro.send(None)
+    except StopIteration:
+        pass
+    finally:
+        connection._connecting = None
