@@ -96,6 +96,8 @@ class Config:
         self.worker_rlimit_nofile: int | None = None
         self.working_directory: str | None = None
         self.log_files: set[str] = set()
+        #: Folders for temporary files, made at start-up for the workers' user.
+        self.temp_folders: set[str] = set()
         self.notices: list[str] = []
         self.warnings: list[ConfigError] = []
         #: The content of every file read, by path (for ``-T``).
@@ -217,17 +219,6 @@ class Builder:
         if found.get is None:
             self._unresolved.append((found, self.node))
         return found
-
-    def define_set(self, name: str) -> Variable:
-        """The variable that ``set`` and its like assign to: defined by the first of them, unless it is built in and changeable."""
-        found = self.config.variables.get(name) or self.config.variable(name)
-        if found is not None and found.get is not None:
-            if found.set is None:
-                raise self.error(f'the duplicate "{name}" variable')
-            return found
-        made = self.define(name, lambda r: r.vars.get(name) if r.vars is not None else None, _assign(name))
-        made.is_set = True
-        return made
 
     def define(self, name: str, get: Any, set: Any = None) -> Variable:
         """Define the variable ``name``; one that exists keeps its getter unless that is None."""
@@ -414,15 +405,6 @@ class Builder:
             quiet and loc.limit_except is None
             and not loc.auto_redirect and loc.server.script is None
         )  # fmt: skip
-
-
-def _assign(name: str) -> Callable[[Any, bytes], None]:
-    def assign(r: Any, value: bytes) -> None:
-        if r.vars is None:
-            r.vars = {}
-        r.vars[name] = value
-
-    return assign
 
 
 def load(options: Options, *, test_only: bool = False, notice: Callable[[str], None] | None = None) -> Config:

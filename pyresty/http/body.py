@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
+import random
 from contextlib import suppress
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
-from ..process.logs import ERR, NOTICE, WARN
+from ..process.logs import CRIT, ERR, NOTICE, WARN, reason
 from .chunked import BadChunk, ChunkedDecoder, TooLarge
 from .request import CONTINUE, Finalize
 from .timeouts import NEVER
@@ -30,7 +30,7 @@ class RequestBody:
     """The body of one main request. After ``read``, ``data`` holds it, or ``path`` names the temporary file that does."""
 
     __slots__ = (
-        "_chunked", "_error", "_file", "_left", "_limit", "_parts", "_pending", "_waiter",
+        "_chunked", "_error", "_fd", "_left", "_limit", "_parts", "_pending", "_temp", "_waiter",
         "complete", "data", "discarding", "path", "r", "received", "size", "started", "until",
     )  # fmt: skip
 
@@ -49,7 +49,8 @@ class RequestBody:
         self._chunked = ChunkedDecoder() if head.chunked else None
         self._parts: list[bytes] = []
         self._pending = 0
-        self._file: BinaryIO | None = None
+        self._fd = -1
+        self._temp = ""
         self._limit = 0
         self._waiter: asyncio.Future[None] | None = None
         self._error = 0
@@ -64,16 +65,14 @@ class RequestBody:
         while not self.complete:
             if self._error:
                 raise Finalize(self._error)
-            if self._pending > self._limit:
+            if self._pending and self.received > self._limit:
                 self._spill()
             await self._wait()
         if self._error:
             raise Finalize(self._error)
-        if self._file is not None or (self._limit < 0 and self._pending):
+        if self._fd >= 0 or (self._pending and self.received > self._limit):
             self._spill()
-            assert self._file is not None
-            self._file.flush()
-            self.path = self._file.name
+            self.path = self._temp
         else:
             parts = self._parts
             self.data = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -94,13 +93,6 @@ class RequestBody:
         self.r.conn.resume_reading()
         return data
 
-    def bytes(self) -> bytes:
-        """The whole body as bytes, from memory or from its file."""
-        if self.path is not None:
-            with open(self.path, "rb") as f:
-                return f.read()
-        return self.data or b""
-
     def set_data(self, data: bytes) -> None:
         """Replace the body (``ngx.req.set_body_data``)."""
         self.close()
@@ -113,12 +105,12 @@ class RequestBody:
 
     def close(self) -> None:
         """Remove the temporary file."""
-        if self._file is not None:
-            file, self._file = self._file, None
-            file.close()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
             if self.r.loc.core.client_body_in_file_only != "on":
                 with suppress(OSError):
-                    os.unlink(file.name)
+                    os.unlink(self._temp)
 
     # -- fed by the connection
 
@@ -179,18 +171,18 @@ class RequestBody:
     # -- inside
 
     def _memory(self, size: int) -> int:
-        """How many bytes may be kept in memory: the buffer's size, or a body that is not much larger.
+        """How many received bytes are kept in memory; if there are more, all go to a file.
 
-        nginx keeps what came with the head, and makes the buffer up to a quarter larger where that spares a file
-        (``ngx_http_read_client_request_body``).
+        nginx keeps what came with the head, makes the buffer up to a quarter larger where that spares a file, and fills
+        it with the framing of chunks, too (``ngx_http_read_client_request_body``).
         """
-        if self._chunked is None:
-            head = self.r.head
-            free = self.r.server.core.client_header_buffer_size - len(head.raw)
-            rest = self._left - max(0, min(free, len(self.r.conn.buf)))
-            if rest < size + size // 4:
-                return self._left
-        return size
+        r = self.r
+        free = r.server.core.client_header_buffer_size - len(r.head.raw)
+        preread = max(0, min(free, len(r.conn.buf)))
+        if self._chunked is not None:
+            return preread + size
+        rest = self._left - preread
+        return self._left if rest < size + size // 4 else 0
 
     def _begin(self) -> None:
         if self.started:
@@ -232,12 +224,36 @@ class RequestBody:
             conn.body = None
 
     def _spill(self) -> None:
-        if self._file is None:
-            core = self.r.loc.core
-            self._file = tempfile.NamedTemporaryFile(prefix="", dir=core.client_body_temp_path, delete=False)  # noqa: SIM115
-            level = NOTICE if core.client_body_in_file_only else WARN
-            self.r.log(level, f"a client request body is buffered to a temporary file {self._file.name}")
-        for part in self._parts:
-            self._file.write(part)
+        """Move what is in memory to the temporary file. Raises Finalize with 500 where that fails."""
+        call = "open()"
+        core = self.r.loc.core
+        try:
+            if self._fd < 0:
+                self._fd, self._temp = _temporary_file(core.client_body_temp_path)
+                level = NOTICE if core.client_body_in_file_only else WARN
+                self.r.log(level, f"a client request body is buffered to a temporary file {self._temp}")
+            call = "write()"
+            for part in self._parts:
+                while part:
+                    part = part[os.write(self._fd, part) :]
+        except OSError as error:
+            self.r.log(CRIT, f'{call} "{self._temp or core.client_body_temp_path}" failed {reason(error)}')
+            self._fail(500)
+            raise Finalize(500) from None
         self._parts = []
         self._pending = 0
+
+
+_number = random.randrange(10**10)
+
+
+def _temporary_file(folder: str) -> tuple[int, str]:
+    """A new file, open for writing, and its path: named by a number of ten digits, as nginx's are."""
+    global _number
+    while True:
+        _number = (_number + 1) % 10**10
+        path = f"{folder}/{_number:010d}"
+        try:
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), path
+        except FileExistsError:
+            _number = random.randrange(10**10)

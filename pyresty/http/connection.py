@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..process.logs import INFO
-from .codec import BadHead, Head, check_head_size, find_head_end, parse_head
+from .codec import BadHead, Head, check_head_size, find_head_end, parse_head, parse_odd
 from .phases import refuse, start
 from .request import Finalize, Request
 from .timeouts import NEVER, TICK
@@ -207,7 +207,10 @@ class Connection(asyncio.Protocol):
             core = self.names.default.core
             try:
                 check_head_size(raw, core.large_client_header_buffers, core.client_header_buffer_size, True)
-                head = parse_head(raw, core.head_options)
+                if self.names.mixed:
+                    head = parse_odd(raw, core.head_options, self.names.head_options)
+                else:
+                    head = parse_head(raw, core.head_options)
             except BadHead as bad:
                 self._refuse(bad, raw)
                 return None

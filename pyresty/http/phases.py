@@ -15,9 +15,14 @@ from ..process.logs import CRIT, ERR
 from .regex import set_captures
 from .request import ERROR, OK, REDIRECTED, Finalize, Request
 from .special import special_response
+from .status import is_msie6, is_safari
 
 if TYPE_CHECKING:
     from .routing import Handler, Location
+
+
+#: nginx's ``postpone_output``: less than this waits for more, and is lost if the response breaks off.
+POSTPONE_OUTPUT = 1460
 
 
 async def run(r: Request, content: Awaitable[int | None] | None = None) -> None:
@@ -79,6 +84,8 @@ def _abort(r: Request, rc: int) -> None:
     if r.is_subrequest:
         r.truncated = True  # type: ignore[attr-defined]
     else:
+        if rc == ERROR and sum(map(len, r.out)) < POSTPONE_OUTPUT:
+            r.out.clear()
         r.flush()
         r.chunked = False
 
@@ -174,16 +181,27 @@ def _find_location(r: Request) -> Any:
     if core.internal and not r.internal:
         return 404
     size = r.main.head.content_length
-    if size is not None and core.client_max_body_size and size > core.client_max_body_size and not r.is_subrequest:
-        if r.body is None and not r.discarded:
-            r.log(ERR, "client intended to send too large body: %d bytes" % size)
-            r.expect_tested = True
-            r.discard_body()
-            return 413
+    limit = core.client_max_body_size
+    if size is not None and limit and size > limit and not r.is_subrequest and r.body is None and not r.discarded:
+        r.log(ERR, f"client intended to send too large body: {size} bytes")
+        r.expect_tested = True
+        r.discard_body()
+        return 413
+    if core.keepalive_disable and r.keepalive and _keepalive_disabled(r, core.keepalive_disable):
+        r.keepalive = r.head.keepalive = False
     if loc.auto_redirect and len(r.uri) + 1 == len(loc.prefix) and r.uri + b"/" == loc.prefix:
         r.location = loc.prefix + (b"?" + r.args if r.args is not None else b"")
         return 301
     return loc
+
+
+def _keepalive_disabled(r: Request, browsers: frozenset[str]) -> bool:
+    user_agent = r.header_in(b"user-agent")
+    if user_agent is None:
+        return False
+    return ("msie6" in browsers and r.method == b"POST" and is_msie6(user_agent)) or (
+        "safari" in browsers and is_safari(user_agent)
+    )
 
 
 async def _access(r: Request) -> int | None:

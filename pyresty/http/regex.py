@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pcre2
 
-from .template import encode
+from .template import assigner, encode
 
 if TYPE_CHECKING:
     from ..config.build import Builder
@@ -21,13 +21,13 @@ def compile_regex(cf: Builder, text: str, caseless: bool = False) -> Any:
         raise cf.error(f'pcre2_compile() failed: {error} in "{text}"') from None
     for name in regex.groupindex:
         key = name.decode() if isinstance(name, bytes) else name
-        cf.define(key, _named(key), None)
+        cf.define(key, _named(key), assigner(key))
     return regex
 
 
 def _named(name: str) -> Any:
     def get(r: Request) -> bytes | None:
-        return r.vars.get(name) if r.vars else None
+        return r.vars.get(name) if r.vars is not None else None
 
     return get
 

@@ -75,6 +75,7 @@ class Request:
     date_header: bytes | None = None
     status_line: bytes | None = None
     header_sent = False
+    held: bytes | None = None  #: output that waits for the end, because the head has to say its length
     header_only = False
     chunked = False
     finished = False
@@ -97,6 +98,7 @@ class Request:
     pipeline = False  #: was sent before the response to the request in front of it (``$pipe``)
     discarded = False  #: the body is being thrown away
     aborted = False  #: the client has gone away
+    action = b""  #: what is being done, for error log lines: `` while logging request``
     on_abort: Callable[[], None] | None = None
 
     # -- for modules
@@ -361,7 +363,7 @@ class Request:
     def log_context(self) -> bytes:
         """``, client: …, server: …, request: "…"`` as nginx appends it (``ngx_http_log_error``)."""
         main = self.main
-        parts = [b", client: %s, server: %s" % (self.conn.remote_addr, self.server.name)]
+        parts = [b"%s, client: %s, server: %s" % (main.action, self.conn.remote_addr, self.server.name)]
         if main.head.line:
             parts.append(b', request: "%s"' % main.head.line)
         if self is not main:

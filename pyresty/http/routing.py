@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..config.build import Config
     from ..modules.http_core import CoreLocation, CoreServer
+    from .codec import HeadOptions
     from .request import Request
 
 #: A phase handler: answers None to decline, else a code from ``request`` or an HTTP status. Content handlers may answer at once;
@@ -158,7 +159,7 @@ class Server:
 class NameTable:
     """The servers of one address, by name."""
 
-    __slots__ = ("default", "exact", "head", "regex", "simple", "tail")
+    __slots__ = ("default", "exact", "head", "mixed", "regex", "simple", "tail")
 
     def __init__(self, default: Server) -> None:
         self.default = default
@@ -167,23 +168,30 @@ class NameTable:
         self.tail: dict[bytes, Server] = {}
         self.regex: list[tuple[Any, Server]] = []
         self.simple = True
+        self.mixed = False  #: the servers read header lines by different rules
+
+    def head_options(self, host: bytes | None) -> HeadOptions:
+        """How header lines are read once the host is known."""
+        return self.find(host)[0].core.head_options
 
     def find(self, host: bytes | None) -> tuple[Server, Any]:
         """The server for a lower-case host without port, and the match object if a regular expression chose it."""
-        if host is None or self.simple:
+        if self.simple:
             return self.default, None
+        if host is None:
+            return self.exact.get(b"", self.default), None
         found = self.exact.get(host)
         if found is not None:
             return found, None
         if self.head:
             rest = host
             while True:
-                found = self.head.get(rest)
-                if found is not None:
-                    return found, None
                 _, dot, rest = rest.partition(b".")
                 if not dot:
                     break
+                found = self.head.get(rest)
+                if found is not None:
+                    return found, None
         if self.tail:
             rest = host
             while True:

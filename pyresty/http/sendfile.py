@@ -28,11 +28,14 @@ async def send_slice(r: Request, fd: int, start: int, end: int) -> None:
     if r.is_subrequest or r.need_memory or r.body_filters is not None or r.chunked or conn.scheme != b"http" or not hasattr(os, "sendfile"):
         await _copy(r, fd, start, end)
         return
-    r.flush()
-    await _transport_empty(r)
+    sock = conn.transport.get_extra_info("socket").fileno()
+    if not conn.transport.get_write_buffer_size():
+        _write_head(r, sock)
+    if r.out:
+        r.flush()
+        await _transport_empty(r)
     if conn.lost:
         raise Finalize(499)
-    sock = conn.transport.get_extra_info("socket").fileno()
     watched = -1
     try:
         while start < end:
@@ -59,6 +62,17 @@ async def send_slice(r: Request, fd: int, start: int, end: int) -> None:
     finally:
         if watched >= 0:
             os.close(watched)
+
+
+def _write_head(r: Request, sock: int) -> None:
+    """Write what is queued straight to the socket; what doesn't fit stays queued."""
+    data = b"".join(r.out)
+    try:
+        sent = os.write(sock, data)
+    except OSError:
+        return
+    r.bytes_sent += sent
+    r.out[:] = [data[sent:]] if sent < len(data) else []
 
 
 async def _transport_empty(r: Request) -> None:

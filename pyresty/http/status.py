@@ -106,6 +106,21 @@ def is_msie(user_agent: bytes) -> bool:
     return 0 <= at < len(user_agent) - 7 and b"Opera" not in user_agent
 
 
+def is_msie6(user_agent: bytes) -> bool:
+    """Whether nginx takes the User-Agent for Internet Explorer 4 to 6 before Windows XP SP2 (keepalive_disable msie6)."""
+    if not is_msie(user_agent):
+        return False
+    at = user_agent.find(b"MSIE ") + 5
+    digit = user_agent[at : at + 1]
+    return user_agent[at + 1 : at + 2] == b"." and (digit in (b"4", b"5") or (digit == b"6" and b"SV1" not in user_agent[at:]))
+
+
+def is_safari(user_agent: bytes) -> bool:
+    """Whether nginx takes the User-Agent for Safari on a Mac (keepalive_disable safari)."""
+    others = (b"Opera", b"MSIE ", b"Gecko/", b"Chrome/")
+    return b"Safari/" in user_agent and b"Mac OS X" in user_agent and not any(other in user_agent for other in others)
+
+
 def wants_padding(user_agent: bytes) -> bool:
     """Whether the browser gets padded error pages where msie_padding is on: Internet Explorer and Chrome."""
     if b"Opera" in user_agent:

@@ -14,23 +14,30 @@ if TYPE_CHECKING:
     from .request import Request
 
 Getter = Callable[["Request"], "bytes | None"]
-#: A setter of a variable that may be written: ``setter(request, value)``.
-VariableSetter = Callable[["Request", bytes], None]
+#: A setter of a variable that may be written: ``setter(request, value)``; None takes its value away.
+VariableSetter = Callable[["Request", "bytes | None"], None]
 
 
 class Variable:
-    """One ``$name``. ``get`` is None until something defines it; ``set`` is None for variables that cannot be written.
+    """One ``$name``. ``get`` is None until something defines it; ``set`` is None for variables that cannot be written."""
 
-    ``is_set`` marks those that only ``set`` and its like give a value: reading one before that is worth a warning.
-    """
-
-    __slots__ = ("get", "is_set", "name", "set")
+    __slots__ = ("get", "name", "set")
 
     def __init__(self, name: str, get: Getter | None = None, set: VariableSetter | None = None) -> None:
         self.name = name
         self.get = get
         self.set = set
-        self.is_set = False
+
+
+def assigner(name: str) -> VariableSetter:
+    """The setter of a variable whose value is kept in ``r.vars``."""
+
+    def assign(r: Request, value: bytes | None) -> None:
+        if r.vars is None:
+            r.vars = {}
+        r.vars[name] = value
+
+    return assign
 
 
 class Template:

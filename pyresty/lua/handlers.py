@@ -6,12 +6,13 @@ The content handler is the path that everything else is measured by: one call in
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from errno import EISDIR, ENOENT
 from typing import TYPE_CHECKING, Any
 
 from ..http.request import OK, Request
 from ..http.template import Template, Variable
 from ..process.logs import CRIT, ERR
-from .output import default_type, send_header
+from .output import default_type, holds, send_header
 from .scheduler import advance, carry_on, run_sync
 
 if TYPE_CHECKING:
@@ -62,9 +63,10 @@ class Code:
         try:
             number, source = vm.code.file(full)
         except OSError as error:
-            reason = b"cannot open %s" % full if error.errno == 2 else b"cannot open %s: %s" % (full, str(error.strerror).encode())
+            failed = b"read" if error.errno == EISDIR else b"open"
+            reason = b"cannot %s %s: %s" % (failed, full, str(error.strerror).encode())
             _log(vm, r, ERR, b'failed to load external Lua file "%s": %s' % (full, reason))
-            return -404 if error.errno == 2 else -500
+            return -404 if error.errno == ENOENT else -503
         if source is not None:
             message = vm.compile(number, source, b"@" + full, not cache)
             if message is not None:
@@ -103,6 +105,8 @@ def make_content(loc: Location, code: Code) -> Handler:
                 # the usual case: the code ran to its end, and this is all it printed
                 if r.content_type is None:
                     r.content_type = default_type(r)
+                if r.version < 1001 and holds(r):
+                    r.content_length = len(answer)
                 return r.send_all(answer)
         tid, code_or_waiting = advance(vm, r, answer, True)
         if tid:
@@ -142,7 +146,8 @@ def make_phase(loc: Location, code: Code) -> Handler:
         vm.r = r
         tid, waiting = advance(vm, r, vm.start(phase, chunk, r.lua, r.header_sent), False)
         rc = await carry_on(vm, r, tid, waiting, False)
-        if rc is None and r.header_sent:
+        if rc is None and (r.header_sent or r.held is not None):
+            send_header(r)
             return OK
         return rc
 
@@ -156,6 +161,7 @@ def make_log(loc: Location, code: Code) -> Callable[[Request], None]:
 
     def log(r: Request) -> None:
         vm = config.lua
+        r.action = b" while logging request"
         chunk = code.chunk(vm, r, cache)
         if chunk < 0:
             return
@@ -191,12 +197,8 @@ def to_bytes(value: Any) -> bytes:
     """A Lua result as the text that a variable gets."""
     if isinstance(value, bytes):
         return value
-    if value is None:
+    if value is None or isinstance(value, bool):
         return b""
-    if value is True:
-        return b"true"
-    if value is False:
-        return b"false"
     if isinstance(value, float):
         return b"%.14g" % value
     return str(value).encode()

@@ -7,24 +7,40 @@ from ..http.request import Request
 
 def default_type(r: Request) -> bytes | None:
     """The Content-Type of output for which Lua set none: by the URI's extension, else ``default_type``."""
-    if not r.loc.conf["lua"].use_default_type:
+    if not r.loc.conf["lua"].use_default_type or r.status == 304:
         return None
     core = r.loc.core
     return core.type_of(r.uri) if b"." in r.uri else core.default_type
 
 
-def send_header(r: Request) -> None:
-    """Send the response head as ngx_lua does before the first output: the default type unless Lua set one."""
+def holds(r: Request) -> bool:
+    """Whether output is held until its length is known, for a client of HTTP/1.0 (``lua_http10_buffering on``)."""
+    return (
+        r.version < 1001 and not r.header_sent and r.content_length is None and not r.is_subrequest
+        and r.loc.conf["lua"].http10_buffering
+    )  # fmt: skip
+
+
+def send_header(r: Request, *, whole: bool = True) -> None:
+    """Send the response head as ngx_lua does: the default type unless Lua set one. ``whole``: held output is all that there will be."""
     if r.header_sent:
         return
     if r.content_type is None:
         r.content_type = default_type(r)
+    held, r.held = r.held or b"", None
+    if whole and holds(r):
+        r.content_length = len(held)
     r.send_header()
+    if held:
+        r.write(held)
 
 
 def send(r: Request, data: bytes) -> None:
     """Send the head if need be, then ``data``."""
     if not r.header_sent:
+        if r.version < 1001 and holds(r):
+            r.held = (r.held or b"") + data
+            return
         send_header(r)
     if not r.header_only:
         r.write(data)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..http.request import OK, REDIRECTED, Request
+from ..http.request import ERROR, OK, REDIRECTED, Request
 from ..process.logs import ERR
 from .output import default_type, send
 
@@ -35,7 +35,7 @@ def advance(vm: LuaVM, r: Request, answer: Any, last: bool) -> tuple[int, Any]:
         r.lua = answer[1]
         code, out = answer[0], answer[2]
         if out is not None:
-            if last and code == DONE and not r.header_sent:
+            if last and code == DONE and not r.header_sent and r.version > 1000:
                 if r.content_type is None:
                     r.content_type = default_type(r)
                 r.send_all(out)
@@ -74,11 +74,11 @@ async def carry_on(vm: LuaVM, r: Request, tid: int, waiting: Any, last: bool) ->
     return code
 
 
-def run_sync(vm: LuaVM, r: Request, phase: bytes, chunk: int, *args: bytes | None) -> tuple[bool, Any]:
+def run_sync(vm: LuaVM, r: Request, phase: bytes, chunk: int) -> tuple[bool, Any]:
     """Run a handler that may not wait (``set_by_lua*``, ``log_by_lua*``): whether it ended well, and its first result."""
     outer = vm.r
     vm.r = r
-    answer = vm.start(phase, chunk, r.lua, r.header_sent, *args)
+    answer = vm.start(phase, chunk, r.lua, r.header_sent)
     vm.r = outer
     r.lua = answer[1]
     if answer[0] == DONE:
@@ -90,9 +90,10 @@ def run_sync(vm: LuaVM, r: Request, phase: bytes, chunk: int, *args: bytes | Non
 
 
 def fail(r: Request, message: bytes) -> int:
-    """Log a handler's error as OpenResty does; the answer is 500."""
+    """Log a handler's error as OpenResty does; the answer is 500, or where it has begun its end."""
     r.log(ERR, b"lua entry thread aborted: runtime error: " + message)
-    return 500
+    r.held = None
+    return ERROR if r.header_sent else 500
 
 
 __all__ = ["OK", "REDIRECTED", "Exit", "advance", "carry_on", "fail", "run_sync"]

@@ -304,4 +304,5 @@ def _name_table(cf: Builder, listen: Listen, servers: list[tuple[Server, bool, i
             else:
                 target[key] = server
     table.simple = len(servers) == 1 and not table.regex
+    table.mixed = any(server.core.head_options != table.default.core.head_options for server, _, _ in servers)
     return table

@@ -32,6 +32,7 @@ from ..config.directives import (
     Directive,
     Module,
     Settings,
+    bitmask,
     enum,
     flag,
     inner,
@@ -46,7 +47,7 @@ from ..config.directives import (
 )
 from ..http.codec import HeadOptions
 from ..http.template import Template, encode
-from ..process.logs import ErrorLog
+from ..process.logs import ErrorLog, reason
 from . import http_blocks as blocks
 from .core import error_log_target, make_error_log
 from .http_variables import define_variables
@@ -68,6 +69,7 @@ class CoreServer(Settings):
     ignore_invalid_headers: bool = setting(True)
     merge_slashes: bool = setting(True)
     underscores_in_headers: bool = setting(False)
+    max_headers: int = setting(1000)
     head_options: HeadOptions = inner(HeadOptions)
 
 
@@ -95,6 +97,7 @@ class CoreLocation(Settings):
     keepalive_timeout: float = setting(75.0)
     keepalive_header: int = setting(0)
     keepalive_requests: int = setting(1000)
+    keepalive_disable: frozenset[str] = setting(frozenset(("msie6",)))
     lingering_close: str = setting("on")
     lingering_time: float = setting(30.0)
     lingering_timeout: float = setting(5.0)
@@ -318,6 +321,7 @@ def on_location(cf: Builder, loc: Location) -> None:
     if loc.kind in ("if", "limit_except") and loc.parent is not None:
         core.internal = core.internal or loc.parent.core.internal
     core.client_body_temp_path = cf.path(core.client_body_temp_path)
+    cf.config.temp_folders.add(core.client_body_temp_path)
 
 
 def finish(cf: Builder) -> None:
@@ -330,11 +334,26 @@ def finish(cf: Builder) -> None:
             ignore_invalid_headers=core.ignore_invalid_headers,
             underscores_in_headers=core.underscores_in_headers,
             merge_slashes=core.merge_slashes,
+            max_headers=core.max_headers,
             parser=cf.options.http,
         )
     blocks.make_addresses(cf)
-    if cf.config.has_http:
-        os.makedirs(os.path.join(cf.prefix, "client_body_temp"), exist_ok=True)
+    for folder in cf.config.temp_folders:
+        _make_temp_folder(cf, folder)
+
+
+def _make_temp_folder(cf: Builder, folder: str) -> None:
+    """Make a folder that only the workers' user can use. nginx: ``ngx_create_paths``."""
+    import pwd
+
+    try:
+        os.makedirs(folder, 0o700, exist_ok=True)
+        if cf.config.user is not None and os.geteuid() == 0:
+            uid = pwd.getpwnam(cf.config.user[0]).pw_uid
+            if os.stat(folder).st_uid != uid:
+                os.chown(folder, uid, -1)
+    except OSError as error:
+        raise cf.error(f'mkdir() "{folder}" failed {reason(error)}') from None
 
 
 NO_AIO = "files are read without aio; the kernel's sendfile is used where it can be"
@@ -375,8 +394,12 @@ MODULE = Module(
         Directive("ignore_invalid_headers", HTTP | SERVER, FLAG, flag("ignore_invalid_headers"), "server"),
         Directive("merge_slashes", HTTP | SERVER, FLAG, flag("merge_slashes"), "server"),
         Directive("underscores_in_headers", HTTP | SERVER, FLAG, flag("underscores_in_headers"), "server"),
+        Directive("max_headers", HTTP | SERVER, TAKE1, number("max_headers"), "server"),
         Directive("keepalive_timeout", HSL, TAKE12, set_keepalive),
         Directive("keepalive_requests", HSL, TAKE1, number("keepalive_requests")),
+        Directive(
+            "keepalive_disable", HSL, ONE_MORE, bitmask("keepalive_disable", {w: w for w in ("none", "msie6", "safari")})
+        ),
         Directive("send_timeout", HSL, TAKE1, seconds("send_timeout")),
         Directive("lingering_close", HSL, TAKE1, enum("lingering_close", {"off": "off", "on": "on", "always": "always"})),
         Directive("lingering_time", HSL, TAKE1, seconds("lingering_time")),

@@ -8,10 +8,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .. import NGINX_VERSION
-from ..http.dates import iso8601, log_time_local
+from ..http.dates import iso8601_now, log_time_local_now
 from ..http.headers_out import get_header_out
 from ..http.regex import capture
 from ..http.template import Variable, encode
+from ..process.logs import CRIT
 
 if TYPE_CHECKING:
     from ..config.build import Builder
@@ -35,7 +36,11 @@ def _http(name: str) -> Variable:
 
     def get(r: Request) -> bytes | None:
         value = r.header_in(key)
-        return value if value is not None else r.header_in(loose)
+        if loose not in r.index:
+            return value
+        if value is None:
+            return r.header_in(loose)
+        return b", ".join([text for field, text in r.headers_in if field.lower().replace(b"-", b"_") == loose])
 
     return Variable("http_" + name, get)
 
@@ -70,8 +75,8 @@ def cookie(r: Request, name: bytes) -> bytes | None:
     for line in (value,) if isinstance(value, bytes) else value:
         for part in line.split(b";"):
             key, eq, text = part.partition(b"=")
-            if eq and key.strip(b" \t").lower() == name:
-                return text.strip(b" \t")
+            if eq and key.strip(b" ").lower() == name:
+                return text.lstrip(b" ")
     return None
 
 
@@ -84,8 +89,8 @@ def _digit(number: int) -> Any:
     return lambda r: capture(r, number)
 
 
-def _args_set(r: Request, value: bytes) -> None:
-    r.args = value
+def _args_set(r: Request, value: bytes | None) -> None:
+    r.args = value or b""
     r.valid_unparsed_uri = False
 
 
@@ -95,8 +100,12 @@ def _host(r: Request) -> bytes:
 
 def _content_length(r: Request) -> bytes | None:
     value = r.header_in(b"content-length")
-    if value is None and r.main.body is not None and r.head.chunked and r.main.body.complete:
-        return b"%d" % r.main.body.size
+    if value is None and r.head.chunked:
+        body = r.main.body
+        if body is not None and body.complete:
+            return b"%d" % body.size
+        if r.main.discarded:
+            return b"0"
     return value
 
 
@@ -127,13 +136,13 @@ def _request_time(r: Request) -> bytes:
     return b"%.3f" % r.request_time()
 
 
-def _limit_rate_set(r: Request, value: bytes) -> None:
+def _limit_rate_set(r: Request, value: bytes | None) -> None:
     from ..config.directives import parse_size
 
     try:
-        r.limit_rate = parse_size(value.decode("ascii", "replace"))
+        r.limit_rate = parse_size((value or b"").decode("ascii", "replace"))
     except ValueError:
-        r.log(4, b'invalid $limit_rate "%s"' % value)
+        r.log(4, b'invalid $limit_rate "%s"' % (value or b""))
 
 
 def _basic_user(r: Request) -> bytes | None:
@@ -143,9 +152,10 @@ def _basic_user(r: Request) -> bytes | None:
     if value is None or value[:6].lower() != b"basic ":
         return None
     try:
-        return base64.b64decode(value[6:].strip()).partition(b":")[0]
+        user, colon, _ = base64.b64decode(value[6:].strip()).partition(b":")
     except ValueError:
         return None
+    return user if colon else None
 
 
 def _realpath(of: Any) -> Any:
@@ -153,7 +163,8 @@ def _realpath(of: Any) -> Any:
         path = of(r)
         try:
             return os.path.realpath(path, strict=True)
-        except OSError:
+        except OSError as error:
+            r.log(CRIT, b'realpath() "%s" failed (%d: %s)' % (path, error.errno or 0, (error.strerror or "").encode()))
             return None
 
     return get
@@ -218,8 +229,8 @@ TABLE: dict[str, Any] = {
     "pipe": lambda r: b"p" if r.main.pipeline else b".",
     "pid": lambda r: b"%d" % _PID(),
     "msec": lambda r: b"%.3f" % time.time(),
-    "time_local": lambda r: log_time_local(int(time.time())),
-    "time_iso8601": lambda r: iso8601(int(time.time())),
+    "time_local": lambda r: log_time_local_now(),
+    "time_iso8601": lambda r: iso8601_now(),
     "nginx_version": lambda r: NGINX_VERSION.encode(),
     "sent_http_connection": _connection,
     "sent_http_content_type": lambda r: get_header_out(r, b"content-type"),

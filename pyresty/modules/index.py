@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..config.directives import HSL, ONE_MORE, UNSET, Directive, Module, Settings, setting
 from ..http.template import Template
-from ..process.logs import ERR
-from .static import open_failed
+from ..process.logs import ALERT, CRIT, ERR
 
 if TYPE_CHECKING:
     from ..config.build import Builder
@@ -57,14 +58,11 @@ def make_index(loc: Location) -> Any:
             try:
                 os.stat(folder + name)
             except OSError as error:
-                if error.errno in (2, 20, 36):
-                    if not tested:
-                        tested = True
-                        rc = _test_folder(r, folder)
-                        if rc is not None:
-                            return rc
-                    continue
-                return open_failed(r, folder + name, error)
+                rc = _missing(r, folder, name, error, tested)
+                if rc is not None:
+                    return rc
+                tested = True
+                continue
             except ValueError:
                 return 404
             return r.redirect(r.uri + name, r.args)
@@ -73,22 +71,42 @@ def make_index(loc: Location) -> Any:
     return index
 
 
-def _test_folder(r: Request, folder: bytes) -> int | None:
+def _missing(r: Request, folder: bytes, name: bytes, error: OSError, tested: bool) -> int | None:
+    """What a name that can't be used means: None goes on with the next one. nginx: ``ngx_http_index_error``."""
+    if error.errno == errno.ELOOP:
+        return 403
+    if error.errno in (errno.ENOTDIR, errno.ENAMETOOLONG, errno.EACCES):
+        return _index_error(r, folder + name, error)
+    if not tested:
+        rc = _test_folder(r, folder, name)
+        if rc is not None:
+            return rc
+    if error.errno == errno.ENOENT:
+        return None
+    r.log(CRIT, b'stat() "%s" failed (%d: %s)' % (folder + name, error.errno or 0, (error.strerror or "").encode()))
+    return 500
+
+
+def _index_error(r: Request, path: bytes, error: OSError) -> int:
+    reason = b"(%d: %s)" % (error.errno or 0, (error.strerror or "").encode())
+    if error.errno == errno.EACCES:
+        r.log(ERR, b'"%s" is forbidden %s' % (path, reason))
+        return 403
+    if r.loc.core.log_not_found:
+        r.log(ERR, b'"%s" is not found %s' % (path, reason))
+    return 404
+
+
+def _test_folder(r: Request, folder: bytes, name: bytes) -> int | None:
     """A missing folder is 404, not 403. nginx: ``ngx_http_index_test_dir``."""
     try:
         info = os.stat(folder.rstrip(b"/") or b"/")
     except OSError as error:
-        if error.errno == 2:
-            if r.loc.core.log_not_found:
-                r.log(ERR, b'"%s" is not found (2: No such file or directory)' % (folder + b"index.html"))
-            return 404
-        if error.errno == 13:
-            return 403
-        return 500
-    import stat
-
+        if error.errno == errno.ENOENT:
+            return _index_error(r, folder + name, error)
+        return None if error.errno == errno.EACCES else 500
     if not stat.S_ISDIR(info.st_mode):
-        r.log(2, b'"%s" is not a directory' % folder)
+        r.log(ALERT, b'"%s" is not a directory' % folder)
         return 500
     return None
 

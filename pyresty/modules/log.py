@@ -6,6 +6,7 @@ A format is compiled to one function of the request. Lines that are written in t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ from ..config.directives import (
     setting,
 )
 from ..http.template import Template, TemplateError, Variable, encode, split
-from ..process.logs import LogFile, log_file
+from ..process.logs import CRIT, ERR, LogFile, log_file, reason
 
 if TYPE_CHECKING:
     from ..config.build import Builder
@@ -55,7 +56,7 @@ class LogMain(Settings):
 class LogLocation(Settings):
     """The logs of a location; an empty list is ``access_log off``."""
 
-    logs: list[AccessLog] = setting(None)  # type: ignore[assignment]
+    logs: list[AccessLog | VariableLog] = setting(None)  # type: ignore[arg-type]
 
 
 class AccessLog:
@@ -82,6 +83,43 @@ class AccessLog:
         data = b"".join(self._pending)
         self._pending.clear()
         self._file.write(data)
+
+
+class VariableLog:
+    """An ``access_log`` whose path has variables: the file is opened for each line, if the request's root exists."""
+
+    __slots__ = ("_format", "_path", "_prefix", "condition")
+
+    def __init__(self, path: Template, prefix: bytes, format: Format, condition: Template | None) -> None:
+        self._path = path
+        self._prefix = prefix
+        self._format = format
+        self.condition = condition
+
+    def write(self, r: Request) -> None:
+        """Log ``r``. nginx: ``ngx_http_log_script_write``."""
+        if self.condition is not None and self.condition(r) in (b"", b"0"):
+            return
+        root = r.loc.core.document_root(r)
+        path = os.path.join(self._prefix, self._path(r))
+        if not os.path.isdir(root):
+            r.log(ERR, b'testing "%s" existence failed (2: No such file or directory)' % root)
+            return
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except (OSError, ValueError) as error:
+            r.log(CRIT, b'open() "%s" failed %s' % (path, _reason(error)))
+            return
+        try:
+            os.write(fd, self._format(r))
+        except OSError as error:
+            r.log(CRIT, b'write() to "%s" failed %s' % (path, _reason(error)))
+        finally:
+            os.close(fd)
+
+
+def _reason(error: OSError | ValueError) -> bytes:
+    return reason(error).encode() if isinstance(error, OSError) else str(error).encode()
 
 
 # -- formats
@@ -169,8 +207,6 @@ def set_access_log(cf: Builder, conf: LogLocation, node: Node) -> None:
         conf.logs = []
     if target.startswith("syslog:"):
         raise cf.error('"access_log syslog:" is not supported by pyresty yet')
-    if "$" in target:
-        raise cf.error('variables in the path of "access_log" are not supported by pyresty yet')
     main = cf.config.main["log"]
     assert isinstance(main, LogMain)
     format = _combined(cf, main)
@@ -180,9 +216,6 @@ def set_access_log(cf: Builder, conf: LogLocation, node: Node) -> None:
             if name not in main.formats:
                 raise cf.error(f'unknown log format "{name}"')
             format = main.formats[name]
-    path = cf.path(target)
-    cf.config.log_files.add(path)
-    file = log_file(path)
     condition = None
     buffer, flush = 0, None
     for word in words:
@@ -205,6 +238,14 @@ def set_access_log(cf: Builder, conf: LogLocation, node: Node) -> None:
             raise cf.error(f'invalid parameter "{word}"')
     if flush is not None and not buffer:
         raise cf.error(f'no buffer is defined for access_log "{target}"')
+    if "$" in target:
+        if buffer:
+            raise cf.error("buffered logs cannot have variables in name")
+        conf.logs.append(VariableLog(cf.template(target), encode(cf.prefix), format, condition))
+        return
+    path = cf.path(target)
+    cf.config.log_files.add(path)
+    file = log_file(path)
     if buffer:
         file.buffered(buffer, flush)
     conf.logs.append(AccessLog(file, format, condition))

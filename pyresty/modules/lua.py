@@ -32,6 +32,7 @@ from ..config.directives import (
 )
 from ..http.template import encode
 from ..lua.handlers import Code, make_content, make_log, make_phase, make_set
+from .rewrite import define_variable
 
 if TYPE_CHECKING:
     from ..config.build import Builder
@@ -57,6 +58,7 @@ class LuaLocation(Settings):
     code_cache: bool = setting(True)
     need_request_body: bool = setting(False)
     use_default_type: bool = setting(True)
+    http10_buffering: bool = setting(True)
     rewrite: Code | None = setting(None)
     access: Code | None = setting(None)
     content: Code | None = setting(None, inherit=False)
@@ -129,7 +131,7 @@ def set_set(cf: Builder, conf: LuaLocation, node: Node) -> None:
     text, rest = args[0], args[1:]
     node.args = [text]
     code = code_from(cf, node, "set")
-    variable = cf.define_set(name[1:])
+    variable = define_variable(cf, name[1:])
     assert cf.scope.loc is not None
     cf.scope.loc.script_ops.append(make_set(cf, code, variable, [cf.template(arg) for arg in rest]))
 
@@ -202,6 +204,7 @@ MODULE = Module(
         Directive("lua_code_cache", _HSLI, FLAG, set_code_cache),
         Directive("lua_need_request_body", _HSLI, FLAG, flag("need_request_body")),
         Directive("lua_use_default_type", _HSLI, FLAG, flag("use_default_type")),
+        Directive("lua_http10_buffering", _HSLI, FLAG, flag("http10_buffering")),
         Directive("lua_socket_connect_timeout", _HSLI, TAKE1, seconds("socket_connect_timeout")),
         Directive("lua_socket_send_timeout", _HSLI, TAKE1, seconds("socket_send_timeout")),
         Directive("lua_socket_read_timeout", _HSLI, TAKE1, seconds("socket_read_timeout")),

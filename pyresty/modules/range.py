@@ -29,7 +29,9 @@ def header_filter(loc: Location) -> Callable[[Request], None] | None:
     def ranges(r: Request) -> None:
         if not r.allow_ranges or r.status != 200 or r.content_length is None or r.version < 1000 or r.is_subrequest:
             return
-        value = r.header_in(b"range")
+        value = r.index.get(b"range")
+        if isinstance(value, list):
+            value = value[0]
         if (
             value is None
             or value[:6].lower() != b"bytes="

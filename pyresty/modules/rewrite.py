@@ -33,7 +33,7 @@ from ..config.directives import (
 )
 from ..http.regex import capture, compile_regex, set_captures
 from ..http.routing import Location
-from ..http.template import Template, Variable, encode
+from ..http.template import Template, Variable, assigner, encode
 from ..http.uri import ESCAPE_ARGS, UNESCAPE_REDIRECT, escape_uri, unescape
 from ..process.logs import CRIT, ERR, NOTICE, WARN
 
@@ -91,8 +91,8 @@ def set_break(cf: Builder, conf: RewriteSettings, node: Node) -> None:
 def set_set(cf: Builder, conf: RewriteSettings, node: Node) -> None:
     """``set $variable value``."""
     name = _variable_name(cf, node.args[0])
-    variable = cf.define_set(name)
-    value = _warning_template(cf, node.args[1])
+    variable = define_variable(cf, name)
+    value = cf.template(node.args[1])
 
     def set_(r: Request) -> int | None:
         variable.set(r, value(r))  # type: ignore[misc]
@@ -107,21 +107,24 @@ def _variable_name(cf: Builder, text: str) -> str:
     return text[1:]
 
 
-def _warning_template(cf: Builder, text: str) -> Callable[[Request], bytes]:
-    """A template that warns of variables without a value, as the script engine does."""
-    template = cf.template(text)
-    variables = [part for part in template.parts if isinstance(part, Variable) and not part.name.isdigit()]
-    if not variables:
-        return template
+def define_variable(cf: Builder, name: str) -> Variable:
+    """The variable that ``set`` and its like assign to: defined by the first of them, unless it is built in and changeable."""
+    found = cf.config.variable(name)
+    if found is not None:
+        if found.set is None:
+            raise cf.error(f'the duplicate "{name}" variable')
+        return found
 
-    def render(r: Request) -> bytes:
+    def get(r: Request) -> bytes | None:
+        if r.vars is not None and name in r.vars:
+            return r.vars[name]
         if r.loc.conf["rewrite"].uninitialized_warn:
-            for variable in variables:
-                if variable.is_set and variable.get(r) is None:  # type: ignore[misc]
-                    r.log(WARN, f'using uninitialized "{variable.name}" variable')
-        return template(r)
+            r.log(WARN, f'using uninitialized "{name}" variable')
+        assign(r, b"")
+        return b""
 
-    return render
+    assign = assigner(name)
+    return cf.define(name, get, assign)
 
 
 def set_return(cf: Builder, conf: RewriteSettings, node: Node) -> None:
@@ -322,29 +325,20 @@ def condition(cf: Builder, node: Node) -> Callable[[Request], bool]:
     raise cf.error(f'invalid condition "{first}"')
 
 
-def _value(r: Request, variable: Variable) -> bytes:
-    value = variable.get(r)  # type: ignore[misc]
-    if value is None:
-        if variable.is_set and r.loc.conf["rewrite"].uninitialized_warn:
-            r.log(WARN, f'using uninitialized "{variable.name}" variable')
-        return b""
-    return value
-
-
 def _comparison(cf: Builder, variable: Variable, words: list[str]) -> Callable[[Request], bool]:
     if not words:
-        return lambda r: _value(r, variable) not in (b"", b"0")
+        return lambda r: variable.get(r) not in (None, b"", b"0")
     operator, text = words
     if operator in ("=", "!="):
         expected, wanted = cf.template(text), operator == "="
-        return lambda r: (_value(r, variable) == expected(r)) is wanted
+        return lambda r: ((variable.get(r) or b"") == expected(r)) is wanted
     if operator not in ("~", "~*", "!~", "!~*"):
         raise cf.error(f'unexpected "{operator}" in condition')
     regex = compile_regex(cf, text, caseless=operator.endswith("*"))
     negative = operator.startswith("!")
 
     def matches(r: Request) -> bool:
-        match = regex.search(_value(r, variable))
+        match = regex.search((variable.get(r) or b""))
         if match is None:
             r.captures = None
             return negative

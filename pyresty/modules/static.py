@@ -6,6 +6,7 @@ Large files go from the kernel's page cache to the socket by ``sendfile``, in pi
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Awaitable, Callable
@@ -61,9 +62,9 @@ def _keep(path: bytes, file: KeptFile) -> None:
 def open_failed(r: Request, path: bytes, error: OSError, call: str = "open()") -> int:
     """Log a file that can't be opened and choose the status, as nginx does."""
     level, status = CRIT, 500
-    if error.errno in (2, 20, 36):  # ENOENT, ENOTDIR, ENAMETOOLONG
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
         level, status = ERR, 404
-    elif error.errno in (1, 13, 40):  # EPERM, EACCES, ELOOP
+    elif error.errno in (errno.EACCES, errno.ELOOP):
         level, status = ERR, 403
     if status != 404 or r.loc.core.log_not_found:
         r.log(level, b'%s "%s" failed (%d: %s)' % (call.encode(), path, error.errno or 0, (error.strerror or "").encode()))

@@ -43,19 +43,24 @@ def set_try_files(cf: Builder, conf: TryFiles, node: Node) -> None:
         conf.fallback = cf.template(last)
 
 
+def _below_alias(r: Request, template: Template, cut: int | None) -> bytes:
+    """The name; below an alias, one that is made of variables loses the part that the alias stands for."""
+    name = template(r)
+    if cut is not None and template.const is None and name.startswith(r.uri[:cut]):
+        return name[cut:]
+    return name
+
+
 def make_handler(loc: Location, names: list[tuple[Template, bool]], fallback: Template | int) -> Any:
     """The precontent handler of a location."""
 
     async def try_files(r: Request) -> int | None:
         core = r.loc.core
-        alias = core.alias is not None
+        cut = core.alias_cut if core.alias is not None else None
         base = core.document_root(r)
         for template, folder in names:
-            name = template(r)
-            path = name
-            if alias and core.alias_cut is not None and name.startswith(r.loc.prefix):
-                path = name[core.alias_cut :]
-            full = base + path
+            name = _below_alias(r, template, cut)
+            full = base + name
             try:
                 info = os.stat(full)
             except OSError as error:
@@ -66,24 +71,18 @@ def make_handler(loc: Location, names: list[tuple[Template, bool]], fallback: Te
                 continue
             if stat.S_ISDIR(info.st_mode) != folder:
                 continue
-            if alias:
-                if core.alias_cut is None:
-                    # in a regex location the found name is the file itself
-                    r.add_uri_to_alias = True
-                    r.uri = path
-                elif name.startswith(r.loc.prefix):
-                    r.uri = name
-                else:
-                    r.add_uri_to_alias = True
-                    r.uri = path
-            else:
-                r.uri = path
-            if folder:
-                r.uri += b"/"
+            if core.alias is None:
+                r.uri = name
+            elif cut is not None:
+                r.uri = r.uri[:cut] + name
+            elif not folder:
+                # in a regex location the found name is the file itself
+                r.add_uri_to_alias = True
+                r.uri = name
             return None
         if isinstance(fallback, int):
             return fallback
-        target = fallback(r)
+        target = _below_alias(r, fallback, cut)
         if target.startswith(b"@"):
             return r.redirect_named(target)
         uri, mark, args = target.partition(b"?")

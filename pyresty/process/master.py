@@ -75,6 +75,7 @@ class Master:
         if config.daemon:
             waiting = daemon.detach()
             self._daemonized = True
+        signals.block()  # who reads the pid file may send one at once
         try:
             pidfile.write(config.pid)
         except ConfigError as error:
@@ -104,7 +105,6 @@ class Master:
     def _watch(self) -> None:
         """Act on signals until the last worker has ended after an order to end."""
         Title().set(" ".join(["master process pyresty", *sys.argv[1:]]))
-        signals.block()
         self._start_workers()
         while True:
             signo, sender = signals.wait()

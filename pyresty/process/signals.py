@@ -42,7 +42,7 @@ def block() -> None:
 
 
 def unblock() -> None:
-    """In a worker, once its own handlers are there."""
+    """In a process with an event loop, once its own handlers are there."""
     signal.signal(Signals.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, MASTER_ACTIONS)
 

@@ -55,6 +55,7 @@ class Serving:
         """Log each of these signals with its text when it comes, and call what belongs to it."""
         for signo, (text, act) in actions.items():
             self.loop.add_signal_handler(signo, self._signal, signo, text, act)
+        self.loop.call_soon(signals.unblock)  # the loop misses those that come before it runs
 
     def end(self) -> None:
         """Leave the loop."""
@@ -103,7 +104,6 @@ class Worker(Serving):
                 Signals.SIGWINCH: (", shutting down" if daemonized else "", stop),
             }
         )
-        signals.unblock()
         self.loop.run_until_complete(self._serve())
         log = self.cycle.log
         log.write(NOTICE, "exiting")

@@ -9,9 +9,8 @@ Rules: ``ngx_http_upstream.c`` (``ngx_http_upstream_connect``, ``_next``, ``_tes
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from ..http.request import Finalize
@@ -19,10 +18,15 @@ from ..process.logs import CRIT, ERR, INFO, WARN
 from .http_client import ERROR, TIMEOUT, UpstreamConnection
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ..http.request import Request
-    from .peers import Choice, Peer, Peers
+    from .peers import Choice, Peer
     from .pool import KeepalivePool
     from .response_head import ResponseHead
+
+#: Makes an iterator over the part of a request's body that can't be sent at once.
+Body = Callable[[], AsyncIterator[bytes]]
 
 NO_LIVE = "no_live"
 
@@ -38,10 +42,11 @@ _EXPECTED_ERRORS = frozenset((11, 100, 101, 104, 111, 112, 113))
 #: connect() fails with these at once, before there is anything to wait for.
 _IMMEDIATE_ERRORS = frozenset((22, 99, 100, 101, 13, 1))
 
-CONNECTING = "connecting to upstream"
-SENDING = "sending request to upstream"
-READING_HEAD = "reading response header from upstream"
-READING = "reading upstream"
+#: What is being done, for log lines.
+CONNECTING = b"connecting to upstream"
+SENDING = b"sending request to upstream"
+READING_HEAD = b"reading response header from upstream"
+READING = b"reading upstream"
 
 
 class State:
@@ -90,6 +95,8 @@ class Upstream:
         r.upstream = self
         self.schema = b"http://"
         self.uri = b""
+        self.action = b""
+        self.peer_name = b""
         self.host: bytes | None = None  #: $proxy_host
         self.port: bytes | None = None  #: $proxy_port
         self.head_request = False  #: the method sent is HEAD
@@ -232,7 +239,7 @@ class Upstream:
         """An attempt has failed: 0 to ask another peer, else the status to end with. nginx: ``ngx_http_upstream_next``."""
         choice = self._choice
         cached = self._cached
-        self._close(failed=failure not in ("http_403", "http_404"))
+        self._end(failure not in ("http_403", "http_404"), False)
         if failure == TIMEOUT:
             self.log(ERR, "upstream timed out (110: Connection timed out)")
         if cached and failure == ERROR:
@@ -253,46 +260,39 @@ class Upstream:
 
     def _client_gone(self) -> None:
         """The client has closed its connection: end the exchange."""
-        r = self.r
-        r.on_abort = None
+        self.r.on_abort = None
         self.stop = 499
-        connected = self.conn is not None
-        self.log(INFO, f"client prematurely closed connection{', so upstream connection is closed too' if connected else ''}")
+        self.log(INFO, "epoll_wait() reported that client prematurely closed connection, so upstream connection is closed too")
         if self.conn is not None:
             self.conn.give_up()
 
     # -- the end
 
-    def _close(self, failed: bool) -> None:
-        """End the attempt: the figures of its state, the peer, the connection closed."""
-        if self._feeder is not None:
-            self._feeder.cancel()
-            self._feeder = None
-        conn = self.conn
-        self.conn = None
-        state = self.state
-        now = self.r.conn.loop.time()
-        state.response_time = now - self._start
-        if conn is not None:
-            state.bytes_received = conn.received
-            state.bytes_sent = conn.sent
-            conn.close()
-        if self._choice.peer is not None and self._choice.free(failed, int(now)):
-            self.log(WARN, "upstream server temporarily disabled")
-
     def finish(self, read_body: bool) -> None:
         """The exchange is over, well or not: keep the connection if it can serve another. ``read_body``: the body was asked for."""
         self.r.on_abort = None
         conn = self.conn
-        if conn is None:
-            return
-        if self._feeder is not None or self.stop or conn.failure or not conn.complete:
-            self._finish_state(conn, read_body)
-            self._close(False)
-            return
-        self._finish_state(conn, read_body)
-        self.conn = None
+        if conn is not None:
+            if read_body:
+                self.state.response_length = conn.received - conn.head_size
+            self._end(False, not self.stop and not conn.feeding)
+
+    def _end(self, failed: bool, keep: bool) -> None:
+        """End an attempt: its figures, the peer, the connection."""
+        if self._feeder is not None:
+            self._feeder.cancel()
+            self._feeder = None
+        state = self.state
         now = self.r.conn.loop.time()
-        self.state.response_time = now - self._start
-        self._choice.free(False, int(now))
-        conn.keep(self._pool)
+        state.response_time = now - self._start
+        if self._choice.peer is not None and self._choice.free(failed, int(now)):
+            self.log(WARN, "upstream server temporarily disabled")
+        conn = self.conn
+        if conn is not None:
+            self.conn = None
+            state.bytes_received = conn.received
+            state.bytes_sent = conn.sent
+            if keep:
+                conn.keep(self._pool)
+            else:
+                conn.close()

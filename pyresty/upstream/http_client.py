@@ -33,12 +33,12 @@ class UpstreamConnection(asyncio.Protocol):
     """A connection, and the exchange that is under way on it.
 
     ``head`` is the response's head once it is there (None with ``http_09`` set for a response without one), ``complete`` tells that all of
-    the body has arrived, ``failure`` why it never will, ``message`` what to log about that, in nginx's words without the context ("" after a timeout).
+    the body has arrived, ``excess`` that more came than that, ``feeding`` that the request's body is still being sent, ``failure`` why it never will, ``message`` what to log about that, in nginx's words without the context ("" after a timeout).
     """
 
     __slots__ = (
         "_buf", "_connecting", "_decoder", "_head_request", "_header_limit", "_left", "_loop", "_parts", "_paused", "_pending", "_timeout", "_waiter",
-        "_wheel", "_window", "bucket", "closed", "complete", "deadline", "error", "excess", "failure", "head", "http_09", "key",
+        "_wheel", "_window", "bucket", "closed", "complete", "deadline", "error", "excess", "failure", "feeding", "head", "head_size", "http_09", "key",
         "made", "message", "on_writable", "pool", "received", "requests", "sent", "transport", "write_paused",
     )  # fmt: skip
 
@@ -112,7 +112,9 @@ class UpstreamConnection(asyncio.Protocol):
         self.excess = False
         self.failure = self.message = ""
         self.received = 0
+        self.head_size = 0
         self.sent = len(data)
+        self.feeding = False
         self.requests += 1
         self.transport.write(data)
         self._wheel.watch(self, self._loop.time() + timeout)
@@ -124,7 +126,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     async def wait(self) -> None:
         """Wait until something has happened: bytes, the end, a failure. Only one may wait."""
-        if self.deadline == NEVER and not self._paused:
+        if self.deadline == NEVER and not self._paused and not self.feeding:
             self._wheel.watch(self, self._loop.time() + self._timeout)
         self._waiter = waiter = self._loop.create_future()
         try:
@@ -149,6 +151,26 @@ class UpstreamConnection(asyncio.Protocol):
     def stop_clock(self) -> None:
         """The reader is busy with something else: its slowness is not the upstream's."""
         self.deadline = NEVER
+
+    def start_clock(self) -> None:
+        """The upstream has ``timeout`` seconds again."""
+        self._wheel.watch(self, self._loop.time() + self._timeout)
+
+    def touch(self) -> None:
+        """Something has happened on the other side: the time begins anew."""
+        if self.deadline != NEVER:
+            self.deadline = self._loop.time() + self._timeout
+
+    async def drained(self, timeout: float) -> None:
+        """Wait until the upstream has taken what was written, at most ``timeout`` seconds (then ``failure`` is TIMEOUT)."""
+        self._wheel.watch(self, self._loop.time() + timeout)
+        waiter = self._loop.create_future()
+        self.on_writable = lambda: waiter.done() or waiter.set_result(None)
+        try:
+            await waiter
+        finally:
+            self.on_writable = None
+            self.deadline = NEVER
 
     def wake(self) -> None:
         """Wake the reader."""
@@ -294,6 +316,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._buf = data
                 return
             head, end = found
+            self.head_size += end
             if end > self._header_limit:
                 self._fail(INVALID_HEADER, "upstream sent too big header")
                 return

@@ -9,20 +9,18 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from client import request
 from harness import ROOT, Server
+from waiting import PATIENCE, until
 
 import pyresty
 from pyresty.cli import Arguments, UsageError
 
-PATIENCE = 20
 CONF = """
 {user}
 error_log logs/error.log notice;
@@ -31,15 +29,6 @@ http {
     server { listen 127.0.0.1:{port}; location / { return 200 "hello\\n"; } }
 }
 """
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    """Waits until the condition holds, and returns its value."""
-    end = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < end, f"never: {condition}"
-        time.sleep(0.01)
-    return value
 
 
 def command(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

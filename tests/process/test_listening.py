@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from waiting import free_port
 
 from pyresty.config.build import Listen
 from pyresty.config.errors import ConfigError
@@ -33,12 +34,6 @@ def port_listen(port: int, **options: object) -> Listen:
 
 def path_listen(path: Path) -> Listen:
     return Listen(socket.AF_UNIX, str(path), f"unix:{path}")
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def answers(port: int) -> bool:

@@ -13,33 +13,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import PATIENCE, free_port, until
 
 FAKE = Path(__file__).parent / "fake_core.py"
-#: Seconds after which something that must happen is taken not to.
-PATIENCE = 20
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs super-user privileges")
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    """Waits until the condition holds, and returns its value."""
-    end = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < end, f"never: {condition}"
-        time.sleep(0.01)
-    return value
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def alive(pid: int) -> bool:

@@ -14,7 +14,7 @@ from .limits import check_head_size, find_head_end
 from .options import HeadOptions
 from .rules import METHODS, UNIQUE, VERSIONS, host_and_port, learn_name, settle
 
-__all__ = ["BadHead", "Head", "HeadOptions", "check_head_size", "find_head_end", "parse_head"]
+__all__ = ["BadHead", "Head", "HeadOptions", "check_head_size", "find_head_end", "parse_head", "parse_odd"]
 
 _PLAIN = b"\r\n" + bytes(range(0x20, 0x7F))
 

@@ -9,21 +9,28 @@ ngx_http_request.c.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..uri import BadRequest, check_authority, parse_target, split_target
 from .head import READING_LINE, BadHead, Head, empty_head
+from .options import HeadOptions
 from .rules import UNIQUE, host_and_port, learn_name, refused, settle, text
 
 if TYPE_CHECKING:
-    from .options import HeadOptions
+    from collections.abc import Callable
+
+    Select = Callable[[bytes | None], HeadOptions]
 
 _METHOD = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ_-"
 _NOT_STOPS = bytes(range(0x21, 0x7F)) + bytes(range(0x80, 0x100))
 
 
-def parse(raw: bytes, options: HeadOptions) -> Head:
-    """Parse a head as ``find_head_end`` delimits it. Raises BadHead."""
+def parse(raw: bytes, options: HeadOptions, select: Select | None = None) -> Head:
+    """Parse a head as ``find_head_end`` delimits it. Raises BadHead.
+
+    ``select`` gives the options of the server that a host names, which hold from there on.
+    """
     raw = raw.lstrip(b"\r\n")
     head = empty_head(raw)
     authority = _read_line(head)
@@ -36,20 +43,24 @@ def parse(raw: bytes, options: HeadOptions) -> Head:
         if known is None:
             raise refused(head, 400, "client sent invalid host in request line", READING_LINE)
         head.host, head.port = known
+        if select is not None:
+            options = select(head.host)
     if head.version < 1000:
         return head
-    _read_headers(head, options)
+    _read_headers(head, options, select)
     return settle(head)
 
 
 def understood(raw: bytes) -> Head:
-    """As much of a head as its request line tells, for logs; never refuses."""
+    """As much of a head as there is, for logs; never refuses."""
     head = empty_head(raw.lstrip(b"\r\n"))
-    try:
+    with suppress(BadHead, BadRequest):
         _read_line(head)
         head.uri, head.args, _, head.target, head.quoted = parse_target(head.target, True)
-    except (BadHead, BadRequest):
-        pass
+        if head.version >= 1000 and b"\n" in head.raw:
+            head.raw = head.raw[: head.raw.rfind(b"\n") + 1]
+            _read_headers(head, HeadOptions())
+    head.notices = ()
     return head
 
 
@@ -123,7 +134,7 @@ def _version(protocol: bytes) -> int:
     return 1000 + int(minor)
 
 
-def _read_headers(head: Head, options: HeadOptions) -> None:
+def _read_headers(head: Head, options: HeadOptions, select: Select | None = None) -> None:
     raw = head.raw
     index = head.index
     headers = head.headers
@@ -161,6 +172,9 @@ def _read_headers(head: Head, options: HeadOptions) -> None:
                 raise refused(head, 400, "client sent invalid host header")
             if head.host is None:
                 head.host, head.port = known
+                if select is not None:
+                    options = select(head.host)
+                    names = options.names
 
 
 def _split_line(head: Head, line: bytes) -> tuple[bytes, bytes, int]:

@@ -7,7 +7,7 @@ lines say.
 from __future__ import annotations
 
 from .grammar import line_is_final, method_is_wrong
-from .head import READING_HEADERS, READING_LINE, BadHead
+from .head import READING_HEADERS, READING_LINE, BadHead, empty_head
 from .rules import text
 
 #: The most of a header line that nginx puts in the error log (NGX_MAX_ERROR_STR - 300).
@@ -55,7 +55,9 @@ def check_head_size(data: bytes, large_buffers: tuple[int, int], first_buffer: i
         line = data.rfind(b"\n", begin, stop) + 1 or begin
         if stop - line >= size or number == 0:
             if data.find(b"\n", first, stop) < 0:
-                raise BadHead(414, f"client sent too long URI while {READING_LINE}")
+                cut = empty_head(data)
+                cut.line = data[first:stop]
+                raise BadHead(414, f"client sent too long URI while {READING_LINE}", cut)
             if line == stop:  # between two lines: nginx shows the one before
                 line = data.rfind(b"\n", 0, stop - 1) + 1
             raise BadHead(494, _too_large(data, first, line, stop))

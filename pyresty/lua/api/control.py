@@ -28,17 +28,29 @@ def exit_(r: Request, status: int, content: bool) -> tuple[Any, ...]:
 def exit_code(r: Request, status: int, content: bool) -> int | None:
     """The handler's code for ``ngx.exit(status)``. nginx: ``ngx_http_lua_handle_exit``."""
     if status == ERROR:
-        return 444
+        return _terminate(r)
     if not r.header_sent and r.status == 0 and status >= 200:
         r.status = status
     if (status == 0 and content) or (200 <= status < 300 and status != 204):
         send_header(r)
         return OK
-    if r.header_sent and status > 0 and status not in CLOSING:
+    if (r.header_sent or r.held is not None) and status > 0 and status not in CLOSING:
+        send_header(r)
         return OK
     if status == DECLINED and content:
         return OK
     return None if status <= 0 else status
+
+
+def _terminate(r: Request) -> int:
+    """``ngx.exit(ngx.ERROR)``: break off; a client that has got nothing yet gets nothing, a subrequest fails."""
+    if r.is_subrequest:
+        return 500
+    r.keepalive = False
+    if r.header_sent:
+        return ERROR
+    r.header_sent = r.header_only = True
+    return OK
 
 
 def exec_(r: Request, uri: bytes, args: bytes | None) -> tuple[Any, ...]:

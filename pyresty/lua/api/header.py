@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...http.dates import http_time, parse_http_time
 from ...http.request import Request
-from ..output import send_header
+from ..output import holds, send_header
 
 if TYPE_CHECKING:
     from ..vm import LuaVM
@@ -69,6 +69,8 @@ _SPECIAL = frozenset((b"content-type", b"content-length", b"server", b"date"))
 
 def set_header(r: Request, name: bytes, low: bytes, values: tuple[bytes, ...]) -> bytes | None:
     """Replace the header by ``values``, of which empty ones count for nothing; an error message, or None."""
+    if not name:
+        return None
     if low in _SPECIAL:
         error = None
         for value in values or (b"",):
@@ -158,15 +160,18 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
             flat += (name if raw else name.lower(), value)
         return tuple(flat)
 
-    def resp_headers_count() -> int:
-        """How many headers there are."""
+    def resp_headers_count() -> tuple[int, int]:
+        """How many headers there are, and how many of them stand in front of the list."""
         assert vm.r is not None
-        return len(all_headers(vm.r))
+        count = len(all_headers(vm.r))
+        return count, count - len(vm.r.headers_out)
 
     def send_head() -> None:
-        """Lua has printed something: the head is on its way."""
-        assert vm.r is not None
-        send_header(vm.r)
+        """Lua has printed something: the head is on its way, unless it has to wait for the end."""
+        r = vm.r
+        assert r is not None
+        if r.version > 1000 or not holds(r):
+            send_header(r)
 
     def get_status() -> int:
         """``ngx.status``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...http.request import Finalize, Request
-from ..output import send_header
+from ..output import holds, send_header
 
 Answer = tuple[Any, ...]
 
@@ -21,6 +21,8 @@ async def output(r: Request) -> Answer:
 
 async def flush(r: Request, wait: bool) -> Answer:
     """``ngx.flush([wait])``: hand everything to the socket, and wait for a slow client if asked to."""
+    if r.version < 1001 and holds(r):
+        return None, b"buffering"
     send_header(r)
     if r.is_subrequest:
         return (1,)
@@ -44,7 +46,7 @@ async def eof(r: Request) -> Answer:
 
 async def send_headers(r: Request) -> Answer:
     """``ngx.send_headers()``."""
-    send_header(r)
+    send_header(r, whole=False)
     return (1,)
 
 

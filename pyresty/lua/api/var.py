@@ -29,7 +29,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
 
     def get_capture(number: int) -> bytes | None:
         """``ngx.var[1]``: a capture of the last regular expression."""
-        return capture(vm.r, number) if vm.r is not None and number >= 0 else None
+        return capture(vm.r, number) if vm.r is not None and number >= 1 else None
 
     def set_var(name: bytes, value: bytes | None) -> bytes | None:
         """Assign; returns OpenResty's message where it can't be."""
@@ -41,7 +41,12 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
             )
         if variable.set is None:
             return b'variable "%s" not changeable' % name
-        variable.set(vm.r, value if value is not None else b"")
+        variable.set(vm.r, value)
         return None
 
-    return {"get_var": get_var, "get_capture": get_capture, "set_var": set_var}
+    def get_arg(number: int) -> bytes | None:
+        """``ngx.arg[number]`` in ``set_by_lua*``."""
+        at = int(number) - 1
+        return vm.set_args[at] or None if 0 <= at < len(vm.set_args) else None
+
+    return {"get_var": get_var, "get_capture": get_capture, "set_var": set_var, "get_arg": get_arg}

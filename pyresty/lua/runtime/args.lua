@@ -168,9 +168,9 @@ rawset(ngx, "encode_args", function(...)
     end
     local args = ...
     if type(args) ~= "table" then
-        bad_argument(1, "encode_args", "table expected, got " .. rt.typename(args), 2)
+        bad_argument(1, "table expected, got " .. rt.typename(args), 2)
     end
-    return encode(args, 2)
+    return (encode(args, 2))
 end)
 
 rawset(ngx, "decode_args", function(...)
@@ -179,9 +179,9 @@ rawset(ngx, "decode_args", function(...)
         error("expecting 1 or 2 arguments but seen " .. n, 2)
     end
     local s, max = ...
-    s = check_string(s, 1, "decode_args", 2)
+    s = check_string(s, 1, 2)
     if n == 2 then
-        max = rt.check_number(max, 2, "decode_args", 2)
+        max = rt.check_number(max, 2, 2)
     else
         max = MAX_ARGS
     end

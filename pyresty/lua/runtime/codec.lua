@@ -51,7 +51,7 @@ rawset(ngx, "hmac_sha1", function(...)
         error("expecting 2 arguments, but got " .. n, 2)
     end
     local key, text = ...
-    return hmac_sha1(check_string(key, 1, "hmac_sha1", 2), check_string(text, 2, "hmac_sha1", 2))
+    return hmac_sha1(check_string(key, 1, 2), check_string(text, 2, 2))
 end)
 
 local QUOTED = {
@@ -63,7 +63,7 @@ rawset(ngx, "quote_sql_str", function(...)
     if select("#", ...) ~= 1 then
         error("expecting one argument", 2)
     end
-    local s = check_string((...), 1, "quote_sql_str", 2)
+    local s = check_string((...), 1, 2)
     if find(s, "[%z\b\n\r\t\26\\'\"]") then
         s = gsub(s, "[%z\b\n\r\t\26\\'\"]", QUOTED)
     end

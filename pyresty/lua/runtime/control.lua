@@ -47,7 +47,7 @@ rawset(ngx, "exec", function(...)
         error("expecting one or two arguments, but got " .. n, 2)
     end
     local uri, args = ...
-    uri = check_string(uri, 1, "exec", 2)
+    uri = check_string(uri, 1, 2)
     if uri == "" then
         error("The uri argument is empty", 2)
     end
@@ -61,7 +61,7 @@ rawset(ngx, "exec", function(...)
     elseif kind == "table" then
         args = rt.encode_args(args, 2)
     elseif kind ~= "string" and kind ~= "nil" then
-        bad_argument(2, "exec", "string, number, or table expected, but got " .. kind, 2)
+        bad_argument(2, "string, number, or table expected, but got " .. kind, 2)
     end
     if r.sent then
         error("attempt to call ngx.exec after sending out response headers", 2)
@@ -75,9 +75,9 @@ rawset(ngx, "redirect", function(...)
         error("expecting one or two arguments", 2)
     end
     local uri, status = ...
-    uri = check_string(uri, 1, "redirect", 2)
+    uri = check_string(uri, 1, 2)
     if n == 2 then
-        status = rt.check_number(status, 2, "redirect", 2)
+        status = rt.check_number(status, 2, 2)
         if not REDIRECTS[status - status % 1] then
             error("only ngx.HTTP_MOVED_TEMPORARILY, ngx.HTTP_MOVED_PERMANENTLY, ngx.HTTP_PERMANENT_REDIRECT, ngx.HTTP_SEE_OTHER, and "
                 .. "ngx.HTTP_TEMPORARY_REDIRECT are allowed", 2)

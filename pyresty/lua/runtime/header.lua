@@ -116,13 +116,18 @@ rawset(ngx, "resp", {
         if max == nil then
             max = MAX_HEADERS
         else
-            max = rt.check_number(max, 1, "get_headers", 2)
+            max = rt.check_number(max, 1, 2)
         end
         if r.sent then
             send_head(r)
         end
-        local t, count = rt.header_table(py.resp_headers, max < 0 and 0 or max, raw and true or false)
-        if max > 0 and py.resp_headers_count() > count then
+        if max <= 0 then
+            return (rt.header_table(py.resp_headers, 0, raw and true or false))
+        end
+        local count, first = py.resp_headers_count()
+        -- nginx's own come whatever max says, and one of the list
+        local t = rt.header_table(py.resp_headers, max > first and max or first + 1, raw and true or false)
+        if count > max then
             return t, "truncated"
         end
         return t

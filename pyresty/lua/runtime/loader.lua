@@ -9,7 +9,8 @@ local rt = ...
 local load, loadstring, setfenv, setmetatable, type, error, tostring, rawset, rawget, pairs =
     load, loadstring, setfenv, setmetatable, type, error, tostring, rawset, rawget, pairs
 local byte, sub, find, gsub = string.byte, string.sub, string.find, string.gsub
-local getinfo = debug.getinfo
+local co_running = coroutine.running
+local WARN = 5
 local py = rt.py
 local G = _G
 
@@ -48,13 +49,9 @@ function rt.compile(number, source, name, factory)
     end
 end
 
--- In a factory the user's main chunk is a function that starts in line 1: name it as OpenResty does.
-function rt.main_chunk_line(line)
-    local head, name = line:match("^(.*): in function <(.*):1>$")
-    if name and names[name] then
-        return head .. ": in main chunk"
-    end
-    return line
+-- In a factory the user's main chunk is a function that starts in line 1.
+function rt.is_main_chunk(info)
+    return info.linedefined == 1 and names[info.short_src] or false
 end
 
 local base = {} -- what fresh globals start with, beside what they inherit from the real ones
@@ -112,14 +109,29 @@ base.require = function(name)
     return load_fresh(name, 2)
 end
 
-local inherit = { __index = G }
+-- Writing a global while serving is a mistake worth a warning, as in OpenResty.
+local function write_global(t, key, value)
+    rawset(t, key, value)
+    local r = rt.r
+    if r and r.phase ~= "init" and r.phase ~= "init_worker" then
+        py.log(WARN, "[lua] _G write guard:12: __newindex(): writing a global Lua variable ('" .. tostring(key) .. "') which may lead to race "
+            .. "conditions between concurrent requests, so prefer the use of 'local' variables\nstack traceback:\n"
+            .. rt.walk(co_running(), 3))
+    end
+end
+
+function rt.guard_globals()
+    setmetatable(G, { __newindex = write_global })
+end
+
+local inherit = { __index = G, __newindex = write_global }
 
 local function fresh_env(r)
-    local env = setmetatable({ require = base.require }, inherit)
+    local env = { require = base.require }
     env._G = env
     local loaded = { _G = env }
     env.package = setmetatable({ loaded = loaded }, { __index = package })
-    r.env, r.loaded = env, loaded
+    r.env, r.loaded = setmetatable(env, inherit), loaded
     return env
 end
 
@@ -174,20 +186,4 @@ ffi.cdef = function(text, ...)
         cdef(text)
         declared[text] = true
     end
-end
-
--- With lua_code_cache on, writing a global while serving is a mistake worth a warning, as in OpenResty.
-function rt.guard_globals()
-    setmetatable(G, {
-        __newindex = function(t, key, value)
-            local r = rt.r
-            if r and r.phase ~= "init" and r.phase ~= "init_worker" then
-                local where = getinfo(2, "Sl")
-                rt.py.log(5, "writing a global Lua variable ('" .. tostring(key) .. "') which may lead to race conditions between "
-                    .. "concurrent requests, so prefer the use of 'local' variables\nstack traceback:\n"
-                    .. gsub(debug.traceback("", 2), "^\nstack traceback:\n", ""), where and "" or "")
-            end
-            rawset(t, key, value)
-        end,
-    })
 end

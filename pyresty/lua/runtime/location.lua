@@ -186,7 +186,7 @@ function location.capture_multi(...)
     end
     local requests = ...
     if type(requests) ~= "table" then
-        rt.bad_argument(1, "capture_multi", "table expected, got " .. type(requests), 2)
+        rt.bad_argument(1, "table expected, got " .. type(requests), 2)
     end
     local count = #requests
     if count == 0 then

@@ -32,15 +32,15 @@ local function join(first, name, ...)
         if kind == "string" then
             parts[#parts + 1] = value
         elseif kind == "number" or kind == "boolean" or kind == "nil" then
-            parts[#parts + 1] = tostring(value)
+            parts[#parts + 1] = value == 0 and "0" or tostring(value)
         elseif value == null then
             parts[#parts + 1] = "null"
         elseif kind == "table" and getmetatable(value) and rawget(getmetatable(value) or {}, "__tostring") then
             parts[#parts + 1] = tostring(value)
         elseif kind == "table" then
-            bad_argument(i, name, "expected table to have __tostring metamethod", 3)
+            bad_argument(i, "expected table to have __tostring metamethod", 3)
         else
-            bad_argument(i, name, "string, number, boolean, or nil expected, got " .. kind, 3)
+            bad_argument(i, "string, number, boolean, or nil expected, got " .. kind, 3)
         end
     end
     return concat(parts)
@@ -48,10 +48,10 @@ end
 
 rawset(ngx, "log", function(level, ...)
     if type(level) ~= "number" then
-        bad_argument(1, "log", "number expected, got " .. (level == nil and "no value" or type(level)), 2)
+        bad_argument(1, "number expected, got " .. (level == nil and "no value" or type(level)), 2)
     end
     if level < 0 or level > 8 then
-        bad_argument(1, "log", "bad log level: " .. level, 2)
+        bad_argument(1, "bad log level: " .. level, 2)
     end
     if py.log_enabled(level) then
         py.log(level, "[lua] " .. position(2) .. join(1, "log", ...))

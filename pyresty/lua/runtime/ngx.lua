@@ -4,6 +4,8 @@ local rt = ...
 
 local rawset, error, type, setmetatable, tostring, tonumber = rawset, error, type, setmetatable, tostring, tonumber
 
+local getinfo = debug.getinfo
+
 local getters, setters = {}, {}
 rt.getters, rt.setters = getters, setters
 
@@ -78,9 +80,11 @@ function rt.require_request(level)
     return r
 end
 
--- The text of an argument error, as luaL_argerror writes it.
-function rt.bad_argument(n, name, message, level)
-    error("bad argument #" .. n .. " to '" .. name .. "' (" .. message .. ")", (level or 2) + 1)
+-- Raise an argument error as luaL_argerror words it: the function is called what its caller calls it.
+function rt.bad_argument(n, message, level)
+    level = level or 2
+    local info = getinfo(level, "n")
+    error("bad argument #" .. n .. " to '" .. (info and info.name or "?") .. "' (" .. message .. ")", level + 1)
 end
 
 function rt.typename(value, n)
@@ -91,21 +95,21 @@ function rt.typename(value, n)
 end
 
 -- luaL_checklstring: strings and numbers.
-function rt.check_string(value, n, name, level)
+function rt.check_string(value, n, level)
     local kind = type(value)
     if kind == "string" then
         return value
     elseif kind == "number" then
         return tostring(value)
     end
-    rt.bad_argument(n, name, "string expected, got " .. (value == nil and "nil" or kind), (level or 2) + 1)
+    rt.bad_argument(n, "string expected, got " .. (value == nil and "nil" or kind), (level or 2) + 1)
 end
 
 -- luaL_checknumber: numbers, and strings that are numbers.
-function rt.check_number(value, n, name, level)
+function rt.check_number(value, n, level)
     local number = tonumber(value)
     if not number then
-        rt.bad_argument(n, name, "number expected, got " .. type(value), (level or 2) + 1)
+        rt.bad_argument(n, "number expected, got " .. type(value), (level or 2) + 1)
     end
     return number
 end

@@ -15,12 +15,17 @@ local PHASES = rt.phases("rewrite access content")
 -- Bytes of output that are gathered before they are sent on.
 local SEND_BYTES = 65536
 
+-- tostring, but 0 has no sign.
+local function text_of(value)
+    return value == 0 and "0" or tostring(value)
+end
+
 -- A table is written as the concatenation of its elements, recursively; it must be an array.
 local function put_table(out, t, n, name, depth)
     local max = 0
     for key in pairs(t) do
         if type(key) ~= "number" or key < 1 or floor(key) ~= key then
-            bad_argument(n, name, "non-array table found", depth)
+            bad_argument(n, "non-array table found", depth)
         end
         if key > max then
             max = key
@@ -32,13 +37,13 @@ local function put_table(out, t, n, name, depth)
         if kind == "string" then
             out:put(value)
         elseif kind == "number" or kind == "boolean" or kind == "nil" then
-            out:put(tostring(value))
+            out:put(text_of(value))
         elseif kind == "table" then
             put_table(out, value, n, name, depth + 1)
         elseif value == null then
             out:put("null")
         else
-            bad_argument(n, name, "bad data type " .. kind .. " found", depth)
+            bad_argument(n, "bad data type " .. kind .. " found", depth)
         end
     end
 end
@@ -46,13 +51,13 @@ end
 local function put_other(out, value, n, name)
     local kind = type(value)
     if kind == "number" or kind == "boolean" or kind == "nil" then
-        out:put(tostring(value))
+        out:put(text_of(value))
     elseif kind == "table" then
         put_table(out, value, n, name, 4)
     elseif value == null then
         out:put("null")
     else
-        bad_argument(n, name, "string, number, boolean, nil, ngx.null, or array table expected, but got " .. kind, 3)
+        bad_argument(n, "string, number, boolean, nil, ngx.null, or array table expected, but got " .. kind, 3)
     end
 end
 
@@ -73,7 +78,6 @@ end
 
 local function print_all(r, name, newline, ...)
     if r.eof then
-        py.log(ngx.ERR, "attempt to send data after eof")
         return nil, "seen eof"
     end
     local out = r.out

@@ -63,7 +63,7 @@ function req.get_uri_args(max, t)
     if max == nil or max == false then
         max = MAX
     elseif type(max) ~= "number" then
-        max = check_number(max, 1, "get_uri_args", 2)
+        max = check_number(max, 1, 2)
     end
     if max < 0 then
         max = MAX
@@ -102,7 +102,7 @@ function req.set_uri_args(...)
     elseif kind == "table" then
         args = encode_args(args, 2)
     else
-        bad_argument(1, "set_uri_args", "string, number, or table expected, but got " .. kind, 2)
+        bad_argument(1, "string, number, or table expected, but got " .. kind, 2)
     end
     py.set_args(args)
 end
@@ -119,9 +119,9 @@ local function unsafe_byte(s)
 end
 rt.unsafe_byte = unsafe_byte
 
-local function check_boolean(value, n, name, level)
+local function check_boolean(value, n, level)
     if type(value) ~= "boolean" then
-        bad_argument(n, name, "boolean expected, got " .. type(value), level + 1)
+        bad_argument(n, "boolean expected, got " .. type(value), level + 1)
     end
     return value
 end
@@ -134,17 +134,17 @@ function req.set_uri(...)
     end
     local r = require_request(2)
     local uri, jump, binary = ...
-    uri = check_string(uri, 1, "set_uri", 2)
+    uri = check_string(uri, 1, 2)
     if uri == "" then
         error("attempt to use zero-length uri", 2)
     end
-    if n < 3 or not check_boolean(binary, 3, "set_uri", 2) then
+    if n < 3 or not check_boolean(binary, 3, 2) then
         local unsafe, shown = unsafe_byte(uri)
         if unsafe then
             error(unsafe .. ' in uri "' .. shown .. "\" (maybe you want to set the 'binary' argument?)", 2)
         end
     end
-    if n >= 2 and check_boolean(jump, 2, "set_uri", 2) then
+    if n >= 2 and check_boolean(jump, 2, 2) then
         rt.require_phase(JUMPING, 2)
         r.exited = true
         return wait(OP_JUMP, uri)
@@ -159,7 +159,7 @@ function req.get_headers(max, raw)
     if not max then
         max = MAX
     elseif type(max) ~= "number" then
-        max = check_number(max, 1, "get_headers", 2)
+        max = check_number(max, 1, 2)
     end
     if max < 0 then
         max = MAX

@@ -41,7 +41,7 @@ function req.get_body_data(...)
     end
     local max = 0
     if n == 1 then
-        max = check_number((...), 1, "get_body_data", 2)
+        max = check_number((...), 1, 2)
     end
     require_request(2)
     local data = py.body_data()
@@ -64,7 +64,7 @@ function req.get_post_args(...)
     end
     local max = MAX_ARGS
     if n == 1 then
-        max = check_number((...), 1, "get_post_args", 2)
+        max = check_number((...), 1, 2)
     end
     require_request(2)
     local state = py.body_state()
@@ -91,7 +91,7 @@ function req.set_body_data(...)
     if n ~= 1 then
         error("expecting 1 arguments but seen " .. n, 2)
     end
-    local data = check_string((...), 1, "set_body_data", 2)
+    local data = check_string((...), 1, 2)
     require_request(2)
     replaceable(2)
     py.set_body_data(data)
@@ -103,11 +103,11 @@ function req.set_body_file(...)
         error("expecting 1 or 2 arguments but seen " .. n, 2)
     end
     local name, clean = ...
-    name = check_string(name, 1, "set_body_file", 2)
+    name = check_string(name, 1, 2)
     require_request(2)
     replaceable(2)
     if n == 2 then
-        rt.check_boolean(clean, 2, "set_body_file", 2)
+        rt.check_boolean(clean, 2, 2)
     end
     local err = py.set_body_file(name, clean or false)
     if err then
@@ -126,7 +126,7 @@ function req.init_body(...)
     replaceable(2)
     local size
     if n == 1 then
-        size = check_number((...), 1, "init_body", 2)
+        size = check_number((...), 1, 2)
         if size < 0 then
             error("bad size argument: " .. size, 2)
         end
@@ -139,7 +139,7 @@ function req.append_body(...)
     if n ~= 1 then
         error("expecting 1 arguments but seen " .. n, 2)
     end
-    local data = check_string((...), 1, "append_body", 2)
+    local data = check_string((...), 1, 2)
     local draft = require_request(2).draft
     if not draft then
         error("request_body not initialized", 2)

@@ -12,11 +12,11 @@ local rt = ...
 local co_create, co_resume, co_yield, co_status, co_running =
     coroutine.create, coroutine.resume, coroutine.yield, coroutine.status, coroutine.running
 local type, tostring, select, error, setmetatable, pairs = type, tostring, select, error, setmetatable, pairs
-local traceback, getinfo = debug.traceback, debug.getinfo
+local getinfo = debug.getinfo
 local new_buffer = require("string.buffer").new
-local gsub, sub, find, gmatch = string.gsub, string.sub, string.find, string.gmatch
+local find = string.find
 
-local FINISHED, USER = 0, -1 -- first value of a yield: the handler is done; the user's own yield
+local FINISHED, USER, KILLED = 0, -1, -2 -- first value of a yield: the handler is done; the user's own yield; an error to be passed up
 local OP_YIELD = rt.ops.yield
 
 rt.r = nil -- the state of the request whose Lua code is running
@@ -74,9 +74,9 @@ local idle, nidle = {}, 0
 local boxes = setmetatable({}, { __mode = "k" })
 
 -- (The handler is called out of a table by number because a local's name would show up in tracebacks.)
-local function worker(box, arg, arg2)
+local function worker(box)
     while true do
-        arg, arg2 = co_yield(FINISHED, (box[1](arg, arg2)))
+        co_yield(FINISHED, (box[1]()))
     end
 end
 
@@ -87,28 +87,54 @@ local function take_out(r)
     end
 end
 
--- Frames of our own runtime are shown as the C functions that they are in OpenResty.
-local function clean(trace)
-    local lines, pending = {}, nil
-    for line in gmatch(trace, "[^\n]+") do
-        if find(line, "^\t%(pyresty%)") or find(line, "^\t%[string \"%(pyresty%)") then
-            local name = line:match("in function '([^']+)'")
-            if name then
-                pending = "\t[C]: in function '" .. name .. "'"
-                if lines[#lines] and find(lines[#lines], "^\t%[C%]: in function 'error'") then
-                    lines[#lines] = nil
-                end
+-- The stack of a coroutine from `level` on, at most LEVELS of it, as OpenResty writes it down. A run of frames of our own runtime is one C
+-- function, as it is there, under the name that the user called it by.
+local LEVELS = 22
+
+local function frame(info)
+    local text = "\t" .. info.short_src .. ":"
+    if info.currentline > 0 then
+        text = text .. info.currentline .. ":"
+    end
+    if info.namewhat ~= "" then
+        return text .. " in function '" .. info.name .. "'"
+    elseif info.what == "main" or rt.is_main_chunk(info) then
+        return text .. " in main chunk"
+    elseif info.what == "C" then
+        return text .. " ?"
+    end
+    return text .. " in function <" .. info.short_src .. ":" .. info.linedefined .. ">"
+end
+
+local function walk(co, level)
+    local lines, ours = {}, nil
+    while true do
+        local info = getinfo(co, level, "Snl")
+        if not info then
+            break
+        end
+        level = level + 1
+        if info.short_src == "(pyresty)" or find(info.short_src, "^%[builtin") then
+            if #lines > 0 and lines[#lines] == "\t[C]: in function 'error'" then
+                lines[#lines] = nil
             end
+            ours = info.namewhat ~= "" and "\t[C]: in function '" .. info.name .. "'" or "\t[C]: ?"
         else
-            if pending then
-                lines[#lines + 1] = pending
-                pending = nil
+            if #lines + (ours and 1 or 0) >= LEVELS then
+                lines[#lines + 1] = "\t..."
+                break
             end
-            lines[#lines + 1] = rt.main_chunk_line and rt.main_chunk_line(line) or line
+            lines[#lines + 1] = ours
+            ours = nil
+            lines[#lines + 1] = frame(info)
         end
     end
     return table.concat(lines, "\n")
 end
+rt.walk = walk
+
+-- Phases that OpenResty runs without a coroutine.
+local PLAIN = { init = true, init_worker = true, set = true, log = true }
 
 local function failure(co, err, r)
     local kind = type(err)
@@ -120,12 +146,12 @@ local function failure(co, err, r)
     end
     local parts, level, chain = { "stack traceback:" }, 0, co
     while chain do
-        local trace = traceback(chain, "")
-        trace = gsub(trace, "^\n?stack traceback:\n?", "")
-        parts[#parts + 1] = "coroutine " .. level .. ":"
-        local cleaned = clean(trace)
-        if cleaned ~= "" then
-            parts[#parts + 1] = cleaned
+        if not PLAIN[r.phase] then
+            parts[#parts + 1] = "coroutine " .. level .. ":"
+        end
+        local trace = walk(chain, 0)
+        if trace ~= "" then
+            parts[#parts + 1] = trace
         end
         level = level + 1
         chain = rt.parent and rt.parent[chain]
@@ -164,6 +190,10 @@ local function after(r, co, ok, op, ...)
     end
     if op == USER then
         op = OP_YIELD
+    elseif op == KILLED then
+        local err, origin = ...
+        rt.r = nil
+        return -1, keep(r), take_out(r), failure(origin, err, r)
     end
     local tid = free_tids[#free_tids]
     if tid then
@@ -178,7 +208,7 @@ local function after(r, co, ok, op, ...)
 end
 
 -- Run handler number `chunk` in phase `phase` for the request whose state is kept as `rid` (0 for none).
-function rt.start(phase, chunk, rid, sent, a, b)
+function rt.start(phase, chunk, rid, sent)
     local r
     if rid ~= 0 then
         r = states[rid]
@@ -198,11 +228,11 @@ function rt.start(phase, chunk, rid, sent, a, b)
         idle[nidle] = nil
         nidle = nidle - 1
         boxes[co][1] = fn
-        return after(r, co, co_resume(co, a, b))
+        return after(r, co, co_resume(co))
     end
     local co, box = co_create(worker), { fn }
     boxes[co] = box
-    return after(r, co, co_resume(co, box, a, b))
+    return after(r, co, co_resume(co, box))
 end
 
 -- The usual way of a content handler: nothing is kept from earlier phases. Answers with the output alone if that is all there is.
@@ -283,6 +313,8 @@ end
 
 rt.parent = setmetatable({}, { __mode = "kv" }) -- user coroutine → the coroutine that resumed it
 local user_threads = setmetatable({}, { __mode = "k" })
+local killed = setmetatable({}, { __mode = "k" }) -- what an error in a wrapped coroutine has ended → the coroutine of the error
+local parent = rt.parent
 
 local function through(co, ok, op, ...)
     if not ok or co_status(co) == "dead" then
@@ -290,61 +322,115 @@ local function through(co, ok, op, ...)
     end
     if op == USER then
         return true, ...
+    elseif op == KILLED then
+        local err, origin = ...
+        killed[co] = origin
+        return false, err
     end
     return through(co, co_resume(co, co_yield(op, ...)))
 end
 
-local user = {}
-for name, fn in pairs(coroutine) do
-    user[name] = fn
+-- Whether coroutine.* is our own here: filters, and code that belongs to no request, have the standard one.
+local STANDARD = { init = true, header_filter = true, body_filter = true }
+local YIELDABLE = { rewrite = true, access = true, content = true, timer = true }
+
+local function ours(level)
+    local r = rt.r
+    if not r or STANDARD[r.phase] then
+        return false
+    elseif not YIELDABLE[r.phase] then
+        rt.require_phase(YIELDABLE, level + 1)
+    end
+    return true
 end
 
-function user.create(fn)
+-- The API's own functions count as C's.
+local function is_lua(fn)
     if type(fn) ~= "function" then
-        error("bad argument #1 to 'create' (function expected, got " .. (fn == nil and "no value" or type(fn)) .. ")", 2)
+        return false
+    end
+    local info = getinfo(fn, "S")
+    return info.what ~= "C" and info.source ~= "=(pyresty)"
+end
+
+local user = {}
+
+function user.create(fn)
+    if not ours(2) then
+        return co_create(fn)
+    end
+    if not is_lua(fn) then
+        rt.bad_argument(1, "Lua function expected", 2)
     end
     local co = co_create(fn)
     user_threads[co] = true
     return co
 end
 
+local function state(co)
+    return killed[co] and "dead" or co_status(co)
+end
+
 function user.resume(co, ...)
     if type(co) ~= "thread" then
-        error("bad argument #1 to 'resume' (coroutine expected)", 2)
+        rt.bad_argument(1, "coroutine expected", 2)
     end
-    if not user_threads[co] then
+    if not user_threads[co] or not ours(2) then
         return co_resume(co, ...)
     end
-    rt.parent[co] = co_running()
+    local status = state(co)
+    if status ~= "suspended" then
+        return false, "cannot resume " .. status .. " coroutine"
+    end
+    parent[co] = co_running()
     return through(co, co_resume(co, ...))
 end
 
 function user.yield(...)
+    if not ours(2) then
+        return co_yield(...)
+    end
     return co_yield(USER, ...)
 end
 
+function user.status(co)
+    if type(co) ~= "thread" then
+        rt.bad_argument(1, "coroutine expected", 2)
+    end
+    ours(2)
+    return state(co)
+end
+
+-- An error in a wrapped coroutine ends the one that called it too, whatever pcall is around it: the error is gone on the way up, to the
+-- next coroutine.resume or the end of the handler.
 local function wrapped(co, ok, ...)
     if not ok then
-        local err = ...
-        if type(err) == "string" then
-            local where = getinfo(3, "Sl")
-            if where and where.currentline > 0 then
-                err = where.short_src .. ":" .. where.currentline .. ": " .. err
-            end
-        end
-        error(err, 0)
+        return co_yield(KILLED, (...), killed[co] or co)
     end
     return ...
 end
 
 function user.wrap(fn)
-    local co = user.create(fn)
+    if not ours(2) then
+        return coroutine._wrap(fn)
+    end
+    if not is_lua(fn) then
+        rt.bad_argument(1, "Lua function expected", 2)
+    end
+    local co = co_create(fn)
+    user_threads[co] = true
     return function(...)
-        return wrapped(co, user.resume(co, ...))
+        local status = state(co)
+        if status ~= "suspended" then
+            return false, "cannot resume " .. status .. " coroutine"
+        end
+        parent[co] = co_running()
+        return wrapped(co, through(co, co_resume(co, ...)))
     end
 end
 
 for name, fn in pairs(user) do
+    coroutine["_" .. name] = coroutine[name]
     coroutine[name] = fn
 end
 

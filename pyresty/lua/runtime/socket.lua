@@ -39,7 +39,7 @@ local function milliseconds(value, name)
     end
     local n = tonumber(value)
     if not n then
-        bad_argument(1, name, "number expected, got " .. type(value), 3)
+        bad_argument(1, "number expected, got " .. type(value), 3)
     end
     return n
 end
@@ -60,14 +60,14 @@ local function pool_of(options, n)
         return false
     end
     if type(options) ~= "table" then
-        bad_argument(n, "connect", "table expected, got " .. type(options), 3)
+        bad_argument(n, "table expected, got " .. type(options), 3)
     end
     local size = options.pool_size
     if size ~= nil then
         if type(size) ~= "number" then
-            bad_argument(n, "connect", "bad \"pool_size\" option type: " .. type(size), 3)
+            bad_argument(n, "bad \"pool_size\" option type: " .. type(size), 3)
         elseif size < 1 then
-            bad_argument(n, "connect", "bad \"pool_size\" option value: " .. size, 3)
+            bad_argument(n, "bad \"pool_size\" option value: " .. size, 3)
         end
     end
     if options.backlog ~= nil then
@@ -75,7 +75,7 @@ local function pool_of(options, n)
     end
     local pool = options.pool
     if pool ~= nil and type(pool) ~= "string" and type(pool) ~= "number" then
-        bad_argument(n, "connect", "bad \"pool\" option type: " .. type(pool), 3)
+        bad_argument(n, "bad \"pool\" option type: " .. type(pool), 3)
     end
     return pool and tostring(pool) or false, size
 end
@@ -85,7 +85,7 @@ function tcp.connect(self, host, port, options)
     rt.require_phase(PHASES, 2)
     if type(host) ~= "string" then
         if type(host) ~= "number" then
-            bad_argument(1, "connect", "string expected, got " .. (host == nil and "nil" or type(host)), 2)
+            bad_argument(1, "string expected, got " .. (host == nil and "nil" or type(host)), 2)
         end
         host = tostring(host)
     end
@@ -97,7 +97,7 @@ function tcp.connect(self, host, port, options)
     else
         local n = tonumber(port)
         if not n then
-            bad_argument(2, "connect", "number expected, got " .. (port == nil and "nil" or type(port)), 2)
+            bad_argument(2, "number expected, got " .. (port == nil and "nil" or type(port)), 2)
         end
         port = n
         if port < 0 or port > 65535 then
@@ -130,7 +130,7 @@ local function flatten(value, parts, n)
         elseif kind == "table" then
             flatten(item, parts, n)
         else
-            bad_argument(1, "send", "bad data type " .. kind .. " found", 4)
+            bad_argument(1, "bad data type " .. kind .. " found", 4)
         end
     end
     return parts
@@ -145,7 +145,7 @@ function tcp.send(self, data)
         elseif kind == "table" then
             data = concat(flatten(data, {}))
         else
-            bad_argument(1, "send", "string, number, boolean, nil, or array table expected, got " .. kind, 2)
+            bad_argument(1, "string, number, boolean, nil, or array table expected, got " .. kind, 2)
         end
     end
     local number, err = open_number(self)
@@ -190,12 +190,12 @@ function tcp.receive(self, pattern)
         elseif kind == "string" and tonumber(pattern) then
             mode = floor(tonumber(pattern))
         elseif kind == "string" then
-            bad_argument(1, "receive", "bad pattern argument: " .. pattern, 2)
+            bad_argument(1, "bad pattern argument: " .. pattern, 2)
         else
-            bad_argument(1, "receive", "bad pattern argument: string or number expected, got " .. kind, 2)
+            bad_argument(1, "bad pattern argument: string or number expected, got " .. kind, 2)
         end
         if mode < 0 and kind == "number" then
-            bad_argument(1, "receive", "bad pattern argument: bad number", 2)
+            bad_argument(1, "bad pattern argument: bad number", 2)
         end
     end
     local number, err = open_number(self)
@@ -216,10 +216,10 @@ function tcp.receiveany(self, max)
     expect_self(self, "receiveany")
     local n = tonumber(max)
     if not n then
-        bad_argument(1, "receiveany", "bad max argument: number expected", 2)
+        bad_argument(1, "bad max argument: number expected", 2)
     end
     if n < 1 then
-        bad_argument(1, "receiveany", "bad max argument: bad number", 2)
+        bad_argument(1, "bad max argument: bad number", 2)
     end
     local number, err = open_number(self)
     if not number then
@@ -232,7 +232,7 @@ function tcp.receiveuntil(self, pattern, options)
     expect_self(self, "receiveuntil")
     if type(pattern) ~= "string" then
         if type(pattern) ~= "number" then
-            bad_argument(1, "receiveuntil", "string expected, got " .. (pattern == nil and "nil" or type(pattern)), 2)
+            bad_argument(1, "string expected, got " .. (pattern == nil and "nil" or type(pattern)), 2)
         end
         pattern = tostring(pattern)
     end
@@ -242,11 +242,11 @@ function tcp.receiveuntil(self, pattern, options)
     local inclusive = false
     if options ~= nil then
         if type(options) ~= "table" then
-            bad_argument(2, "receiveuntil", "table expected, got " .. type(options), 2)
+            bad_argument(2, "table expected, got " .. type(options), 2)
         end
         inclusive = options.inclusive
         if inclusive ~= nil and type(inclusive) ~= "boolean" then
-            bad_argument(2, "receiveuntil", "bad \"inclusive\" option value type: " .. type(inclusive), 2)
+            bad_argument(2, "bad \"inclusive\" option value type: " .. type(inclusive), 2)
         end
         inclusive = inclusive or false
     end

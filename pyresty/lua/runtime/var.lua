@@ -1,4 +1,4 @@
--- ngx.var and ngx.ctx. https://github.com/openresty/lua-nginx-module#ngxvarvariable
+-- ngx.var, ngx.ctx and ngx.arg. https://github.com/openresty/lua-nginx-module#ngxvarvariable
 
 local rt = ...
 
@@ -24,11 +24,8 @@ rawset(ngx, "var", setmetatable({}, {
         if type(key) ~= "string" then
             error("bad variable name", 2)
         end
-        local kind = type(value)
-        if kind == "number" then
+        if value ~= nil and type(value) ~= "string" then
             value = tostring(value)
-        elseif kind ~= "string" and kind ~= "nil" then
-            error("bad argument #3 to '__newindex' (string, number or nil expected, got " .. kind .. ")", 2)
         end
         local err = set_var(key, value)
         if err then
@@ -60,3 +57,12 @@ rt.setters.ctx = function(value)
     end
     r.ctx = value
 end
+
+rawset(ngx, "arg", setmetatable({}, {
+    __index = function(_, number)
+        if rt.require_request(2).phase ~= "set" then
+            error("API disabled in the current context", 2)
+        end
+        return type(number) == "number" and py.get_arg(number) or nil
+    end,
+}))

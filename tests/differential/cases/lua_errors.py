@@ -121,7 +121,7 @@ _BROKEN_NAMES = (
     "access log fine"
 )
 
-_FILES = {
+_FILES: dict[str, str | bytes] = {
     **FILES,
     "lua/bad.lua": (
         "local _M = {}\n\nlocal function inner()\n    local x = nil\n    return x.y\nend\n\nfunction "
@@ -145,7 +145,7 @@ CASES = (
         files=_FILES,
         levels=WARNINGS,
         # Where a module was looked for is the installation's own.
-        mask=((r"\n\tno (?:file|field) '?[^\n,]*", ""),),
+        mask=((r"\n\tno (?:file|field|bundled module) '?[^\n,]*", ""),),
     ),
     Case(
         "lua-does-not-compile",

@@ -8,7 +8,7 @@ https://nginx.org/en/docs/http/ngx_http_proxy_module.html. The reference proxies
 from __future__ import annotations
 
 from harness import http
-from origin import COUNT, ECHO, KEEP, ok
+from origin import COUNT, ECHO, KEEP, Script, ok
 
 from ..case import Case, get, wire
 
@@ -190,7 +190,7 @@ def _answer(head: str, body: bytes = b"") -> bytes:
 
 
 _CHUNKS = _answer("HTTP/1.1 200 OK\nTransfer-Encoding: chunked", b"5\r\nhello\r\n7;x=y\r\n, world\r\n0\r\n\r\n")
-_SCRIPTS = {
+_SCRIPTS: dict[str, Script] = {
     "/all": ok(b"all", *_ALL),
     "/length": ok(b"hello"),
     "/empty": ok(b""),

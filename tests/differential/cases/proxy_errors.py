@@ -6,14 +6,14 @@ https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_next_upstream an
 from __future__ import annotations
 
 from harness import http
-from origin import ECHO, KEEP, RESET, WAIT, ok
+from origin import ECHO, KEEP, RESET, WAIT, Script, ok
 
 from ..case import INFOS, WARNINGS, Case, get, wire
 from .proxy import NOW
 
 _OK = b"HTTP/1.1 200 OK\r\n"
 
-_BROKEN = {
+_BROKEN: dict[str, Script] = {
     "/closes": b"",
     "/resets": (RESET,),
     "/garbage": b"\x00\x01\x02 garbage\r\n\r\n",
@@ -94,18 +94,19 @@ _NEXT = http(
     """
 )
 
+_WAYS: dict[str, Script] = {
+    "resets": b"",
+    "garbage": b"HTTP/1.1 abc\r\n\r\n",
+    "stalls": (WAIT,),
+    "500": ok(b"own 500", status="500 Internal Server Error"),
+    "503": ok(b"own 503", status="503 Service Unavailable"),
+    "404": ok(b"own 404", status="404 Not Found"),
+    "partial": (_OK + b"Content-Length: 10\r\n\r\nshort", 0.05),
+}
 _FAILING = {
     f"/{where}/{what}": script
     for where in ("e", "invalid", "timeout", "5xx", "404", "nonidem")
-    for what, script in {
-        "resets": b"",
-        "garbage": b"HTTP/1.1 abc\r\n\r\n",
-        "stalls": (WAIT,),
-        "500": ok(b"own 500", status="500 Internal Server Error"),
-        "503": ok(b"own 503", status="503 Service Unavailable"),
-        "404": ok(b"own 404", status="404 Not Found"),
-        "partial": _OK + b"Content-Length: 10\r\n\r\nshort",
-    }.items()
+    for what, script in _WAYS.items()
 }
 
 CASES = (

@@ -193,7 +193,6 @@ _RETURN = http(
         location /508 { return 508; }
         location /599 { return 599; }
         location /999 { return 999; }
-        location /000 { return 000; }
         location /299t { return 299 "odd"; }
         location = /410.html { return 200 "page for 410 $status"; }
     }
@@ -202,7 +201,7 @@ _RETURN = http(
 
 _STATUSES = (
     "200 text empty 201 204 204t 301 304 400 401 402 403 403t 404 404t 405 406 408 409 410 411 412 413 414 "
-    "415 416 418 421 422 425 429 451 494 495 496 497 499 500 501 502 503 504 505 507 508 599 999 000 299t"
+    "415 416 418 421 422 425 429 451 494 495 496 497 499 500 501 502 503 504 505 507 508 599 999 299t"
 )
 
 CASES = (

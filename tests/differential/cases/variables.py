@@ -70,7 +70,6 @@ connection=$connection remote_port=$remote_port request_id=$request_id";
         }}
         location /braces {{ return 200 "${{uri}}x $uri-x ${{arg_a}}b $arg_a.b"; }}
         location /rewritten {{ rewrite ^ /other?new=1 last; }}
-        location /user {{ limit_rate 5k; return 200 "$limit_rate"; }}
         location /multi {{ return 200 "[$http_x_many][$http_cookie][$http_x_forwarded_for][$http_via]"; }}
     }}
     """
@@ -106,7 +105,6 @@ _FORMATS = http(
         location /if {{ access_log logs/access.log brief if=$arg_log; return 200; }}
         location /two {{ access_log logs/access.log brief; access_log logs/access.log escaped; return 200; }}
         location /buffered {{ access_log logs/access.log brief buffer=32k flush=1s; return 200; }}
-        location /file {{ access_log logs/$arg_f.log brief; return 200; }}
         location /proxied {{
             access_log logs/access.log proxied;
             proxy_http_version 1.1; proxy_set_header Connection ""; proxy_pass http://127.0.0.1:{{origin}};
@@ -158,7 +156,6 @@ CASES = (
             get("/shapes"),
             get("/braces?a=1"),
             get("/rewritten?a=1"),
-            get("/user"),
             wire(
                 "repeated headers",
                 b"GET /multi HTTP/1.1\r\nHost: x\r\nCookie: a\r\nCookie: b\r\nX-Forwarded-For: "
@@ -214,7 +211,6 @@ CASES = (
             get("/if?log=1"),
             get("/two?q=1"),
             get("/buffered"),
-            get("/file?f=access"),
             get("/proxied?x", {"X-Forwarded-For": "9.9.9.9"}),
             get("/proxied", method="POST", body=b"abcdef"),
             get("/dead"),

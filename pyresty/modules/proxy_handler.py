@@ -1,0 +1,60 @@
+"""The content handler of a location with ``proxy_pass``: the request out, the response back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..process.logs import ERR
+from ..upstream.exchange import Upstream
+from ..upstream.passing import pass_response
+from ..upstream.peers import Choice
+from .proxy_pass import Target, evaluate
+from .proxy_request import request_body
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from ..http.request import Request
+    from ..http.routing import Location
+    from .proxy import ProxyLocation
+
+
+def make_handler(loc: Location) -> Callable[[Request], Awaitable[int]]:
+    """The handler for a location. nginx: ``ngx_http_proxy_handler``."""
+    conf: ProxyLocation = loc.conf["proxy"]
+    target = conf.target
+    assert target is not None
+    maker = conf.maker
+    fixed = target.template is None
+    body_set = conf.body is not None
+
+    async def proxy(r: Request) -> int:
+        to: Target = target
+        u = Upstream(r, conf)
+        try:
+            if fixed:
+                peers = to.upstream.peers  # type: ignore[union-attr]
+            else:
+                found = await evaluate(r, conf)
+                if isinstance(found, int):
+                    return found
+                to, peers = found
+            u.host, u.port = to.host_header, to.port
+            data, rest = b"", None
+            if not r.head.cacheable or r.body is not None or r.is_subrequest or body_set:
+                data, rest = await request_body(r, u, conf)
+            request = maker.make(r, u, to)
+            if not request:
+                r.log(ERR, "zero length URI to proxy")
+                return 500
+            if conf.local is not None:
+                u.local = conf.local(r)
+            status = await u.run(Choice(peers), conf.pool(to.upstream), request + data if data else request, rest)
+            if status:
+                return status
+            return await pass_response(u)
+        finally:
+            u.finish(False)
+
+    return proxy
