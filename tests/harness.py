@@ -240,7 +240,7 @@ class Server:
         said = self.said()
         if late or process.returncode != 0:
             raise ServerError(f"{late}ended with {process.returncode}\n{said}")
-        if "Traceback (most recent call last)" in said:
+        if "Traceback (most recent call last)" in self.stdout + self.stderr + self.log_text():
             raise ServerError(f"Python traceback\n{said}")
 
     def signal(self, number: int) -> None:

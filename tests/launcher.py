@@ -39,7 +39,7 @@ def main() -> int:
         await begin(self, *args)
 
     cli.Arguments.options = options  # type: ignore[method-assign]
-    HttpWorker.start = start  # type: ignore[method-assign]
+    HttpWorker.start = start  # type: ignore[method-assign,assignment]
     return cli.main()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import launcher
 import pytest
 from client import Connection, request
-from harness import Server
+from harness import REFERENCE, Server
 
 #: Switches, and what ``launcher.py`` is told, by name.
 VARIANTS = {
@@ -32,6 +32,19 @@ def wait_for(condition: Callable[[], object], what: str, timeout: float = 10) ->
         if time.monotonic() > end:
             pytest.fail(f"{what}: not after {timeout} s")
         time.sleep(0.01)
+
+
+def logged(server: Server, mark: str, name: str = "access.log") -> str:
+    """The one line of a log that has ``mark`` in it, once it is there."""
+    found: list[str] = []
+
+    def there() -> bool:
+        found[:] = [line for line in server.log_text(name).splitlines() if mark in line]
+        return bool(found)
+
+    wait_for(there, f"{mark} in {name}")
+    assert len(found) == 1, found
+    return found[0]
 
 
 class Observed(Server):
@@ -96,11 +109,28 @@ class Observed(Server):
         self.idle_tasks = self.state()[1]
 
 
-def serve(conf: str, files: Mapping[str, str | bytes] | None, variant: str = "httptools") -> Iterator[Observed]:
-    """The body of a fixture: a server that is checked at the end."""
-    with Observed(conf, files, variant=variant) as server:
+def serve(
+    conf: str, files: Mapping[str, str | bytes] | None, variant: str = "httptools", path: str = "/"
+) -> Iterator[Observed]:
+    """The body of a fixture: a server that is checked at the end, by asking for ``path``."""
+    server = Observed(conf, files, variant=variant)
+    with server:
         yield server
-        server.check_well()
+        server.check_well(path)
 
 
-__all__ = ["VARIANTS", "Connection", "Observed", "serve", "wait_for"]
+def serve_both(conf: str, files: Mapping[str, str | bytes] | None, which: str, path: str = "/") -> Iterator[Server]:
+    """As :func:`serve`; ``which`` may also be ``reference``, so that what a test expects is known to be nginx's."""
+    if which != "reference":
+        yield from serve(conf, files, which, path)
+        return
+    if not os.path.exists(REFERENCE):
+        pytest.skip(f"no reference server: {REFERENCE}")
+    with Server(conf, files, reference=True) as server:
+        yield server
+
+
+#: For tests that the reference server passes too.
+BOTH = (*VARIANTS, "reference")
+
+__all__ = ["BOTH", "VARIANTS", "Connection", "Observed", "logged", "serve", "serve_both", "wait_for"]

@@ -11,6 +11,7 @@ import socket
 import struct
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import Enum
 from typing import BinaryIO
 
@@ -39,8 +40,8 @@ Script = bytes | tuple[bytes | float | Step, ...]
 
 
 def ok(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
-    """An HTTP/1.1 answer with Content-Length and the given header lines."""
-    lines = [f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}"]
+    """An HTTP/1.1 answer with Content-Length, the given header lines, and the news that the connection is closed."""
+    lines = [f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "Connection: close"]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
@@ -68,7 +69,8 @@ class Origin:
         self._listener.close()
         with self._lock:
             for sock in self._open:
-                sock.shutdown(socket.SHUT_RDWR)
+                with suppress(OSError):  # the other side may have reset it
+                    sock.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         while True:
@@ -125,16 +127,16 @@ class Origin:
     def _play(self, sock: socket.socket, name: str, request: bytes, count: bytes) -> bool:
         """Plays a script; true when the connection goes on."""
         script = self.scripts.get(name, ok(b"no script " + name.encode(), status="404 Not Found"))
+        script = (script,) if isinstance(script, bytes) else script
         pause = threading.Event()
-        for step in (script,) if isinstance(script, bytes) else script:
+        for step in script:
             if isinstance(step, bytes):
                 sock.sendall(step.replace(b"{origin}", str(self.port).encode()))
             elif isinstance(step, float):
                 pause.wait(step)
-            elif step is ECHO:
-                sock.sendall(ok(request, "Content-Type: text/plain"))
-            elif step is COUNT:
-                sock.sendall(ok(count, "Content-Type: text/plain"))
+            elif step in (ECHO, COUNT):
+                answer = ok(request if step is ECHO else count, "Content-Type: text/plain")
+                sock.sendall(answer.replace(b"\r\nConnection: close", b"", 1) if KEEP in script else answer)
             elif step is KEEP:
                 return True
             elif step is RESET:

@@ -403,7 +403,7 @@ class Builder:
         quiet = not (loc.script or loc.rewrite or loc.preaccess or loc.access or loc.precontent)
         loc.simple = (
             quiet and loc.limit_except is None
-            and not loc.auto_redirect and loc.server.script is None
+            and loc.server.script is None
         )  # fmt: skip
 
 

@@ -59,9 +59,7 @@ class RequestBody:
         """Gather the whole body. Raises Finalize with 400, 408, 413 or 499."""
         if self.complete and (self.data is not None or self.path is not None):
             return
-        core = self.r.loc.core
-        self._limit = -1 if core.client_body_in_file_only else self._memory(core.client_body_buffer_size)
-        self._begin()
+        self.begin()
         while not self.complete:
             if self._error:
                 raise Finalize(self._error)
@@ -78,9 +76,20 @@ class RequestBody:
             self.data = parts[0] if len(parts) == 1 else b"".join(parts)
         self._parts = []
 
+    def read_now(self) -> bool:
+        """``read`` as far as it needs no waiting: whether the whole body is in memory already."""
+        self.begin()
+        if not self.complete or self._error or self._fd >= 0 or (self._pending and self.received > self._limit):
+            return False
+        if self.data is None and self.path is None:
+            parts = self._parts
+            self.data = parts[0] if len(parts) == 1 else b"".join(parts)
+            self._parts = []
+        return True
+
     async def next(self) -> bytes:
         """The next piece of the body as it arrives; b"" at the end. Raises Finalize as ``read`` does."""
-        self._begin()
+        self.begin()
         while not self._parts:
             if self._error:
                 raise Finalize(self._error)
@@ -184,12 +193,15 @@ class RequestBody:
         rest = self._left - preread
         return self._left if rest < size + size // 4 else 0
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Start to read; what has arrived already may be all of it."""
         if self.started:
             return
         self.started = True
         r = self.r
         conn = r.conn
+        core = r.loc.core
+        self._limit = -1 if core.client_body_in_file_only else self._memory(core.client_body_buffer_size)
         if r.head.expect_continue and not r.expect_tested:
             conn.transport.write(CONTINUE)
         r.expect_tested = True
@@ -197,7 +209,7 @@ class RequestBody:
             self.complete = True
             return
         if self._chunked is not None:
-            self._chunked.limit = r.loc.core.client_max_body_size
+            self._chunked.limit = core.client_max_body_size
         conn.body = self
         if conn.buf:
             data, conn.buf = conn.buf, b""

@@ -34,9 +34,9 @@ class Connection(asyncio.Protocol):
     """The protocol object of one accepted connection (HTTP/1.x and 0.9)."""
 
     __slots__ = (
-        "_ending", "_head_timed", "_looping", "_read_paused", "_unread", "_unsent", "address", "body", "bucket", "buf", "deadline",
-        "eof", "lingering", "loop", "lost", "names", "number", "on_data", "r", "requests", "task", "timed_out", "transport",
-        "waiting_write", "worker", "write_paused",
+        "_ending", "_head_timed", "_looping", "_read_paused", "_unread", "_unsent", "address", "body", "bucket", "buf",
+        "deadline", "eof", "lingering", "loop", "lost", "names", "number", "on_data", "r", "requests", "task", "timed_out",
+        "transport", "waiting_write", "worker", "write_paused",
     )  # fmt: skip
 
     transport: Any
@@ -268,7 +268,8 @@ class Connection(asyncio.Protocol):
             self._broken_off(400, "client prematurely closed connection")
         elif not self.timed_out and self.worker.config.error_log.enabled(INFO):
             if self.requests:
-                self.worker.config.error_log.write(INFO, b"client %s closed keepalive connection" % self.remote_addr, self.number)
+                message = b"client %s closed keepalive connection" % self.remote_addr
+                self.worker.config.error_log.write(INFO, message, self.number)
             else:
                 self.worker.log(INFO, "client closed connection while waiting for request", self)
 
@@ -286,7 +287,7 @@ class Connection(asyncio.Protocol):
     # -- the end of a request
 
     def _ended(self, r: Request) -> None:
-        """The response has been written: once the client has taken it, log it and make ready for the next request or the end."""
+        """The response has been written: once the client has taken it, log it, and go on to the next request or the end."""
         if self.write_paused and not self.lost and not r.upgraded:
             self._ending = r
             self.watch_sending(r)
@@ -389,7 +390,7 @@ class Connection(asyncio.Protocol):
         self.buf = b""
         if self.timed_out:
             self._abort(core)
-        elif core.lingering_close != "off" and (unread or core.lingering_close == "always") and not self.eof and not r.aborted:
+        elif not self.eof and not r.aborted and core.lingering_close in (("on", "always") if unread else ("always",)):
             now = self.loop.time()
             self.lingering = now + core.lingering_time
             if self._read_paused:
@@ -419,7 +420,8 @@ class Connection(asyncio.Protocol):
                 if self.buf:
                     self._broken_off(408, "client timed out (110: Connection timed out)")
                 elif not self.requests:
-                    self.worker.log(INFO, "client timed out (110: Connection timed out) while waiting for request", self)
+                    reason = "client timed out (110: Connection timed out) while waiting for request"
+                    self.worker.log(INFO, reason, self)
             self._abort(core)
         elif self.body is not None:
             self.timed_out = True
@@ -430,14 +432,16 @@ class Connection(asyncio.Protocol):
                 self.watch_sending(r)
                 return
             self.timed_out = True
+            r.bytes_sent -= unsent
+            r.body_bytes = max(0, r.body_bytes - unsent)
             r.log(INFO, "client timed out (110: Connection timed out) while sending response to client")
             if self.waiting_write is not None and not self.waiting_write.done():
                 self.waiting_write.set_exception(Finalize(408))
             self._abort(r.loc.core)
 
     def close_idle(self) -> None:
-        """Close if no request is under way (graceful shutdown)."""
-        if self.r is None and not self.buf and self._unread is None and not self.lingering:
+        """Close a kept-alive connection that waits for its next request (graceful shutdown); a new one may still send its first."""
+        if self.requests and self.r is None and not self.buf and self._unread is None and not self.lingering:
             self.transport.close()
 
     # -- flow

@@ -44,6 +44,7 @@ def build_head(r: Request) -> bytes:
     if (
         r.headers_out or r.last_modified is not None or r.location is not None
         or r.server_header is not None or r.date_header is not None or r.status_line is not None
+        or r.length_name is not None
     ):  # fmt: skip
         return _make_head(r)
     key = (r.status, r.content_type, r.charset, r.content_length, r.version, r.keepalive, r.method == b"HEAD", r.header_only, core)
@@ -66,12 +67,12 @@ def _make_head(r: Request) -> bytes:
         r.header_only = True
     if version < 1000:
         return b""
-    if status == 204 or status == 304 or status < 200:
+    if status == 204 or status == 304 or 100 <= status < 200:
         r.header_only = True
-        if status == 204:
+        if status == 204 and r.status_line is None:  # what comes with a status line of its own is left as it is
             r.content_type = None
             r.last_modified = None
-        if status != 304:
+        if status != 304 and r.status_line is None:
             r.content_length = None
     length = r.content_length
     if length is None and not r.header_only:
@@ -84,14 +85,17 @@ def _make_head(r: Request) -> bytes:
         lines.append(core.server_line)
     elif r.server_header:
         lines.append(b"Server: " + r.server_header)
-    lines.append(b"Date: " + (_date if r.date_header is None else r.date_header))
+    if r.date_header is None:
+        lines.append(b"Date: " + _date)
+    elif r.date_header:
+        lines.append(b"Date: " + r.date_header)
     if r.content_type:
         if r.charset and b"charset=" not in r.content_type:
             lines.append(b"Content-Type: %s; charset=%s" % (r.content_type, r.charset))
         else:
             lines.append(b"Content-Type: " + r.content_type)
     if length is not None:
-        lines.append(b"Content-Length: %d" % length)
+        lines.append(b"%s: %d" % (r.length_name or b"Content-Length", length))
     if r.last_modified is not None and status in (200, 206, 304):
         lines.append(b"Last-Modified: " + http_time(r.last_modified))
     if r.location is not None:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
 from ..process.logs import CRIT, ERR
+from .parked import Parked
 from .regex import set_captures
 from .request import ERROR, OK, REDIRECTED, Finalize, Request
 from .special import special_response
@@ -80,14 +81,15 @@ async def _late(r: Request, status: int) -> int:
 
 def _abort(r: Request, rc: int) -> None:
     """Break off: the response can't be completed, so its framing must not look complete."""
-    r.main.keepalive = False
     if r.is_subrequest:
         r.truncated = True  # type: ignore[attr-defined]
     else:
+        r.keepalive = False
         if rc == ERROR and sum(map(len, r.out)) < POSTPONE_OUTPUT:
             r.out.clear()
         r.flush()
         r.chunked = False
+        r.aborted = True
 
 
 def _empty(r: Request) -> None:
@@ -293,12 +295,20 @@ def start(r: Request, ended: Any, coro: Coroutine[Any, Any, None] | None = None)
         if coro is None:
             ended(r)
             return
+    step(r, coro, ended)
+
+
+def step(r: Request, coro: Coroutine[Any, Any, None], ended: Any) -> None:
+    """Go on with a request that has to wait, up to where it waits again or ends."""
     try:
         waited = coro.send(None)
     except StopIteration:
         ended(r)
         return
-    r.conn.task = r.conn.loop.create_task(_carry_to_end(r, coro, waited, ended))
+    if waited.__class__ is Parked:
+        waited.resume = lambda: step(r, coro, ended)
+    else:
+        r.conn.task = r.conn.loop.create_task(_carry_to_end(r, coro, waited, ended))
 
 
 def begin(r: Request, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
@@ -307,6 +317,8 @@ def begin(r: Request, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None] | N
         waited = coro.send(None)
     except StopIteration:
         return None
+    if waited.__class__ is Parked:
+        waited = next(iter(waited.future()))
     return r.conn.loop.create_task(_carry(coro, waited))
 
 

@@ -9,9 +9,9 @@ Names follow nginx's ``ngx_http_request_t`` where it has one.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsBytes
 
-from ..process.logs import ERR, INFO
+from ..process.logs import ERR
 from .codec import Head
 from .output import build_head
 from .regex import set_captures
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from .connection import Connection
     from .routing import Location, Server
 
-#: nginx's limits: NGX_HTTP_MAX_URI_CHANGES + 1 and NGX_HTTP_MAX_SUBREQUESTS.
+#: nginx's limits: NGX_HTTP_MAX_URI_CHANGES + 1 and NGX_HTTP_MAX_SUBREQUESTS + 1.
 MAX_URI_CHANGES = 11
-MAX_SUBREQUESTS = 50
+MAX_SUBREQUESTS = 51
 
 #: Output gathered beyond this many bytes goes to the socket without waiting for the end of the response.
 FLUSH_BYTES = 65536
@@ -60,6 +60,7 @@ class Request:
     subrequests = MAX_SUBREQUESTS
     named = False
     valid_unparsed_uri = True
+    valid_location = True  #: the location was chosen by this URI; not after ``rewrite … break``
     add_uri_to_alias = False
     headers_owned = False
     host_in: bytes | None = None  #: replaces what the head says of the host (``ngx.req.set_header("Host", …)``)
@@ -69,6 +70,7 @@ class Request:
     content_type: bytes | None = None
     charset: bytes | None = None
     content_length: int | None = None
+    length_name: bytes | None = None  #: how Lua spelled the name of Content-Length
     last_modified: int | None = None
     location: bytes | None = None
     server_header: bytes | None = None  #: replaces our ``Server`` header; b"" leaves it out
@@ -81,11 +83,12 @@ class Request:
     finished = False
     upgraded = False  #: the connection has become a tunnel (101)
     allow_ranges = False
+    disable_not_modified = False  #: conditional requests are not ours to answer
     ranges: list[tuple[int, int]] | None = None  #: slices (start, end) to send instead of the whole body
     multipart: Any = None  #: the frame around several slices
     need_memory = False  #: a body filter wants bytes, so files may not be passed to the kernel
     body_filters: list[Callable[[Request, bytes, bool], bytes]] | None = None
-    body_bytes = 0
+    body_bytes = 0  #: of ``bytes_sent``, what is not the head: the framing of chunks is counted, as in nginx
     bytes_sent = 0
     limit_rate = 0
     limit_rate_after = 0
@@ -97,14 +100,14 @@ class Request:
     refused = False  #: the head was bad: nothing after it can be understood
     pipeline = False  #: was sent before the response to the request in front of it (``$pipe``)
     discarded = False  #: the body is being thrown away
-    aborted = False  #: the client has gone away
+    aborted = False  #: the client has gone away, or gets no more
     action = b""  #: what is being done, for error log lines: `` while logging request``
     on_abort: Callable[[], None] | None = None
 
     # -- for modules
     cleanups: list[Callable[[Request], None]] | None = None
     upstream: Any = None
-    upstream_log: bytes | None = None  #: the peer's URL while talking to it, for error log lines
+    upstream_log: SupportsBytes | None = None  #: its bytes are the peer's URL, for error log lines
     lua = 0  #: the Lua side's number of this request's state; 0 while it has none
     lua_keep = False
     capture: Any = None
@@ -195,11 +198,14 @@ class Request:
 
     def emit(self, data: bytes) -> None:
         """Queue body bytes that have passed the filters."""
-        self.body_bytes += len(data)
+        size = len(data)
         if self.chunked:
-            self.out += (b"%x\r\n" % len(data), data, b"\r\n")
+            line = b"%x\r\n" % size
+            self.out += (line, data, b"\r\n")
+            size += len(line) + 2
         else:
             self.out.append(data)
+        self.body_bytes += size
         if len(data) >= FLUSH_BYTES or len(self.out) > 64:
             self.flush()
 
@@ -221,6 +227,7 @@ class Request:
         out = self.out
         if self.chunked and not self.header_only:
             out.append(b"0\r\n\r\n")
+            self.body_bytes += 5
         if out:
             data = b"".join(out)
             out.clear()
@@ -266,17 +273,21 @@ class Request:
         if self.header_only:
             whole = head
         else:
-            self.body_bytes = size = len(data)
             if not self.chunked:
                 whole = head + data
-            elif size:
-                whole = b"".join((head, b"%x\r\n" % size, data, b"\r\n0\r\n\r\n"))
+            elif data:
+                whole = b"".join((head, b"%x\r\n" % len(data), data, b"\r\n0\r\n\r\n"))
             else:
                 whole = head + b"0\r\n\r\n"
+            self.body_bytes = len(whole) - len(head)
         if not self.aborted:
             self.bytes_sent = len(whole)
             self.conn.transport.write(whole)
         return 0
+
+    def end_with(self, status: int) -> int:
+        """Subrequests end with a bare status where main requests get an error page."""
+        raise AssertionError("only subrequests end without a response")
 
     def respond(self, data: bytes) -> int:
         """Send a whole response whose body is ``data``, with its Content-Length. Returns OK (0)."""
@@ -289,7 +300,7 @@ class Request:
         To be called before the answer, where nginx does: it asks for the body (``100 Continue``) unless ``expect_tested``.
         """
         head = self.head
-        if head.cacheable or self.is_subrequest or self.discarded or self.body is not None:
+        if not head.has_body or self.is_subrequest or self.discarded or self.body is not None:
             return True
         if head.expect_continue and not self.expect_tested:
             self.conn.transport.write(CONTINUE)
@@ -313,6 +324,7 @@ class Request:
         self.args = args
         self.internal = True
         self.valid_unparsed_uri = False
+        self.valid_location = True
         self.add_uri_to_alias = False
         self.named = False
         self.clear_module_contexts()
@@ -382,7 +394,6 @@ class Request:
         """Called by the connection when the client has gone."""
         self.aborted = True
         if self.on_abort is not None:
-            self.log(INFO, "client prematurely closed connection")
             self.on_abort()
 
     def request_time(self) -> float:

@@ -22,6 +22,8 @@ async def special_response(r: Request, status: int) -> int:
     """Answer ``r`` with ``status``: by an internal redirect to its error_page, or by the built-in page. Returns a code."""
     if status in _SILENT or (r.main.aborted and not r.is_subrequest):
         return _terminate(r, status)
+    if r.is_subrequest:
+        return r.end_with(status)
     core = r.loc.core
     r.err_status = status
     if status in _CLOSING:
@@ -42,6 +44,7 @@ def _terminate(r: Request, status: int) -> int:
         r.header_sent = True
         r.header_only = True
         r.keepalive = False
+        r.aborted = True
         if status == 444:
             r.conn.timed_out = True  # as in nginx, so that reset_timedout_connection covers it
     elif status == 444:
@@ -72,7 +75,7 @@ def _error_page(r: Request, page: object, status: int) -> int:
 def _builtin(r: Request, status: int) -> int:
     core = r.loc.core
     r.expect_tested = True
-    if not r.head.cacheable and not r.discard_body():
+    if r.head.has_body and not r.discard_body():
         r.keepalive = False
     padding = core.msie_padding and r.version >= 1000 and wants_padding(r.header_in(b"user-agent") or b"")
     body = special_page(status, core.server_name(), padding)
@@ -82,7 +85,7 @@ def _builtin(r: Request, status: int) -> int:
     r.ranges = r.multipart = None
     r.headers_out = [(n, v) for n, v in r.headers_out if n.lower() not in (b"etag", b"accept-ranges", b"content-encoding")]
     if body is None:
-        r.content_length = None if status in (204, 304) else 0
+        r.content_length = 0
         r.send_header()
         return 0
     r.content_type = b"text/html"

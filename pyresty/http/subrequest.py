@@ -60,7 +60,7 @@ class Subrequest(Request):
             header_filter(self)
         self.header_sent = True
         if self.method == b"HEAD":
-            self.header_only = True
+            self.header_only = self.truncated = True
 
     def send_all(self, data: bytes) -> int:
         if self.header_sent or self.body_filters is not None:
@@ -73,6 +73,17 @@ class Subrequest(Request):
         elif not self.header_only:
             self.captured.append(data)
             self.finished = True
+        return 0
+
+    def end_with(self, status: int) -> int:
+        """End without a body, marked as truncated, as a captured subrequest does instead of serving an error page.
+
+        ngx_lua: ``ngx_http_lua_post_subrequest``.
+        """
+        self.status = 500 if status < 0 else status
+        self.truncated = self.header_sent = self.finished = True
+        if self.content_type is None:
+            self.content_type = self.loc.core.type_of(self.uri)
         return 0
 
     def emit(self, data: bytes) -> None:

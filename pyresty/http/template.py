@@ -43,7 +43,7 @@ def assigner(name: str) -> VariableSetter:
 class Template:
     """A compiled string. ``const`` holds its bytes if it has no variables, else None; call it with the request to render it."""
 
-    __slots__ = ("const", "parts", "text")
+    __slots__ = ("captures_only", "const", "parts", "text")
 
     def __init__(self, text: str, parts: tuple[bytes | Variable, ...]) -> None:
         self.text = text
@@ -51,6 +51,19 @@ class Template:
         self.const: bytes | None = None
         if all(isinstance(part, bytes) for part in parts):
             self.const = b"".join(part for part in parts if isinstance(part, bytes))
+        self.captures_only = all(isinstance(part, bytes) or part.name.isdigit() for part in parts)
+
+    def remembered(self, r: Request) -> bytes:
+        """The same as calling it; kept with the head where it depends on the location's captures alone."""
+        head = r.head
+        if not self.captures_only or r.captures is not head.captures or head.captures is None:
+            return self(r)
+        if head.rendered is None:
+            head.rendered = {}
+        value = head.rendered.get(self)
+        if value is None:
+            value = head.rendered[self] = self(r)
+        return value
 
     def __call__(self, r: Request) -> bytes:
         """Render for the request ``r``; a variable without a value counts as empty (nginx warns of those that ``set`` never reached)."""

@@ -84,6 +84,7 @@ class HttpWorker:
         self.quitting = True
         for server in self._servers:
             server.close()
+        await asyncio.sleep(0)  # connections accepted in this turn of the loop are made known in the next
         for connection in list(self.connections):
             connection.close_idle()
         if self.connections:

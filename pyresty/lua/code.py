@@ -28,57 +28,79 @@ class CodeLoader:
     """Numbers for chunks, and the search for modules."""
 
     def __init__(self, lualib: str) -> None:
-        self.path = b"./?.lua"
         self._lualib = lualib.encode() + b"/?.lua;" + lualib.encode() + b"/?/init.lua"
+        self._ours = lualib.encode() + b"/"
         self._last = 0
-        self._files: dict[bytes, SourceFile] = {}
-        self._modules: dict[bytes, tuple[bytes | None, float]] = {}
+        self._files: dict[tuple[bytes, bool], SourceFile] = {}
+        self._modules: dict[tuple[bytes, bytes], tuple[bytes | None, float]] = {}
 
     def number(self) -> int:
         """A new chunk number."""
         self._last += 1
         return self._last
 
-    def file(self, path: bytes) -> tuple[int, bytes | None]:
-        """The chunk number of a file, and its source if it is new or has changed. Raises OSError."""
-        known = self._files.get(path)
+    def file(self, path: bytes, factory: bool) -> tuple[int, bytes | None]:
+        """The chunk number of a file, and its source if it is new or has changed. Raises OSError.
+
+        ``factory``: for ``lua_code_cache off``, where a chunk is compiled in another way.
+        """
+        known = self._files.get((path, factory))
+        if known is not None and path.startswith(self._ours):
+            return known.number, None  # the bundled library does not change under us
         info = os.stat(path)
         if known is not None and known.mtime == info.st_mtime_ns and known.size == info.st_size:
             return known.number, None
         with open(path, "rb") as f:
             source = f.read()
         if known is None:
-            known = self._files[path] = SourceFile(self.number())
+            known = self._files[path, factory] = SourceFile(self.number())
         known.mtime, known.size = info.st_mtime_ns, info.st_size
         return known.number, source
 
-    def forget(self, path: bytes) -> None:
+    def forget(self, path: bytes, factory: bool) -> None:
         """The file didn't compile: read it again next time."""
-        known = self._files.get(path)
+        known = self._files.get((path, factory))
         if known is not None:
             known.mtime = -1
 
     # -- called from Lua
 
-    def module(self, name: bytes) -> tuple[int | None, bytes | None, bytes | None]:
-        """For ``require`` with ``lua_code_cache off``: chunk number, source if it has to be compiled, chunk name; None if it isn't Lua."""
+    def module(self, name: bytes, path: bytes) -> tuple[int | None, bytes | None, bytes | None]:
+        """For ``require`` with ``lua_code_cache off``: chunk number, source if it has to be compiled, chunk name.
+
+        All are None if the module isn't Lua.
+
+        ``path`` is the request's ``package.path``.
+        """
         now = time.monotonic()
-        path, checked = self._modules.get(name, (None, 0.0))
-        if path is None or now - checked > _BELIEVE:
-            path = _search(name, self.path) or _search(name, self._lualib)
-            self._modules[name] = (path, now)
-        if path is None:
+        found, checked = self._modules.get((name, path), (None, 0.0))
+        if found is None or now - checked > _BELIEVE:
+            if ours_first(name):
+                found = _search(name, self._lualib) or _search(name, path)
+            else:
+                found = _search(name, path) or _search(name, self._lualib)
+            self._modules[name, path] = (found, now)
+        if found is None:
             return None, None, None
         try:
-            number, source = self.file(path)
+            number, source = self.file(found, True)
         except OSError:
-            del self._modules[name]
+            del self._modules[name, path]
             return None, None, None
-        return number, source, b"@" + path
+        return number, source, b"@" + found
+
+    def forget_module(self, path: bytes) -> None:
+        """A module's file didn't compile."""
+        self.forget(path, True)
 
     def bundled(self, name: bytes) -> bytes | None:
         """The path of a module of the bundled library."""
         return _search(name, self._lualib)
+
+
+def ours_first(name: bytes) -> bool:
+    """Whether the bundled module counts even if the user has one: OpenResty's own copies call C functions of nginx."""
+    return name == b"resty.core" or name.startswith((b"resty.core.", b"ngx."))
 
 
 def _search(name: bytes, path: bytes) -> bytes | None:

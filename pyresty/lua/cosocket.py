@@ -1,47 +1,90 @@
-"""A TCP or unix connection for Lua: bytes gather in a buffer, and at most one reader and one writer wait for it.
+"""A connection that Lua reads and writes: what arrives is kept in pieces, and looked at no more often than it can
+matter.
 
-The pool of idle connections is per worker and by name, as in OpenResty.
-https://github.com/openresty/lua-nginx-module#ngxsockettcp
+A reader first takes what is there already (``line``, ``take``, ``attempt``), by plain calls. Only if that is not
+enough does it wait, and
+then the arriving bytes themselves decide whether it is worth looking again; the reader gets its result, not a
+wake-up. Sending goes
+straight to the kernel, and to the transport only with what the kernel does not take. One lazy timer serves all reads
+and the
+idle time in a pool: setting a deadline is an assignment as long as the timer would fire before it.
+
+Behaviour: https://github.com/openresty/lua-nginx-module#ngxsockettcp
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from typing import TYPE_CHECKING, Any
+import os
+import socket
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from ..http.request import Request
-
-#: Bytes that may wait for a reader before the peer is told to pause.
+#: Bytes that may lie here unread before the peer is told to pause.
 HIGH_WATER = 262144
 
+NEVER = float("inf")
 
-class CoSocket(asyncio.Protocol):
-    """One connection. ``error`` is set once it can't be used any more: ``closed``, ``timeout``, or the system's text."""
+#: What a reader may want: a number of bytes, a line, everything up to the end, anything, everything up to a pattern.
+SIZE, LINE, ALL, ANY, UNTIL = range(5)
+
+#: The results that a Lua function gets: values, or None, an error and what had been read.
+Answer = tuple[Any, ...]
+
+
+class Owner(Protocol):
+    """Who uses a connection: a socket object of Lua."""
+
+    def read_timed_out(self) -> None: ...
+
+    def read_failed(self, error: OSError | None) -> bytes: ...
+
+    def send_failed(self, error: OSError) -> bytes: ...
+
+
+class Keeper(Protocol):
+    """Who keeps an idle connection: a pool. ``disturbed`` is called when bytes, the end or the deadline have come."""
+
+    def disturbed(self, peer: Peer) -> None: ...
+
+
+class Peer(asyncio.Protocol):
+    """One connection and the bytes that came over it. At most one reader and one writer wait for it."""
 
     __slots__ = (
-        "buffer", "eof", "error", "idle_timer", "key", "loop", "number", "owner", "paused", "read_paused", "reader", "reused",
-        "transport", "until", "write_paused", "writer",
+        "buf", "deadline", "eof", "error", "fresh", "inclusive", "keeper", "kind", "later", "loop", "lost", "need",
+        "owner", "pattern", "pos", "read_paused", "reader", "reused", "size", "sock", "tail", "timeout", "timer", "transport",
+        "where", "write_limited", "writer",
     )  # fmt: skip
 
     transport: Any
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, key: bytes) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, owner: Owner, where: bytes) -> None:
         self.loop = loop
-        self.key = key
-        self.number = 0
-        self.owner: Request | None = None
-        self.buffer = bytearray()
-        self.eof = False
-        self.error: bytes | None = None
-        self.reader: asyncio.Future[bool] | None = None
-        self.writer: asyncio.Future[bool] | None = None
-        self.write_paused = False
-        self.read_paused = False
+        self.sock = sock
+        self.owner: Owner | None = owner
+        self.keeper: Keeper | None = None
+        self.where = where  #: ``HOST:PORT(ADDRESS)``, for the error log
         self.reused = 0
-        self.until: dict[int, list[Any]] | None = None
-        self.idle_timer: asyncio.TimerHandle | None = None
+        self.buf = b""
+        self.pos = 0
+        self.later: list[bytes] = []
+        self.size = 0  #: bytes unread
+        self.fresh = False  #: they have come since the last reader was done
+        self.eof = False
+        self.lost = False
+        self.error: OSError | None = None
+        self.reader: asyncio.Future[Answer] | None = None
+        self.writer: asyncio.Future[Answer] | None = None
+        self.kind = LINE
+        self.need = 0
+        self.pattern = b""
+        self.inclusive = False
+        self.tail = b""
+        self.timeout = 0.0
+        self.deadline = NEVER
+        self.timer: asyncio.TimerHandle | None = None
+        self.read_paused = False
+        self.write_limited = False
 
     # -- the transport's calls
 
@@ -49,176 +92,307 @@ class CoSocket(asyncio.Protocol):
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        if self.reader is not None:
-            self._wake(self.reader)
-        elif self.owner is None:
-            self.close()  # an idle connection has nothing to say
-        elif len(self.buffer) > HIGH_WATER and not self.read_paused:
-            self.read_paused = True
-            self.transport.pause_reading()
+        if self.pos == len(self.buf) and not self.later:
+            self.buf = data
+            self.pos = 0
+        else:
+            self.later.append(data)
+        self.fresh = self.fresh or not self.size
+        self.size += len(data)
+        reader = self.reader
+        if reader is not None and not reader.done():
+            if self._enough(data):
+                answer = self.attempt()
+                if answer is not None:
+                    self._answer(answer)
+                    self._limit()
+                    return
+            self.deadline = self.loop.time() + self.timeout
+        else:
+            self._limit()
+            if self.keeper is not None:
+                self.keeper.disturbed(self)
 
     def eof_received(self) -> bool:
         self.eof = True
-        if self.reader is not None:
-            self._wake(self.reader)
-        if self.owner is None:
-            self.close()
-            return False
+        self._ended()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.eof = True
-        if self.error is None:
-            self.error = b"closed" if exc is None else os_text(exc)
-        if self.reader is not None:
-            self._wake(self.reader)
-        if self.writer is not None:
-            self._wake(self.writer)
-        if self.owner is None:
-            self.close()
-
-    def pause_writing(self) -> None:
-        self.write_paused = True
+        self.eof = self.lost = True
+        if isinstance(exc, OSError):
+            self.error = exc
+        self._ended()
+        if self.writer is not None and not self.writer.done():
+            error = self.error or BrokenPipeError(32, "Broken pipe")
+            assert self.owner is not None
+            self.writer.set_result((None, self.owner.send_failed(error)))
 
     def resume_writing(self) -> None:
-        self.write_paused = False
-        if self.writer is not None:
-            self._wake(self.writer)
+        if self.writer is not None and not self.writer.done():
+            self.writer.set_result((1,))
 
-    @staticmethod
-    def _wake(waiter: asyncio.Future[bool]) -> None:
-        if not waiter.done():
-            waiter.set_result(True)
+    def _ended(self) -> None:
+        reader = self.reader
+        if reader is not None and not reader.done():
+            self._answer(self.attempt() or self.fail())
+        elif self.keeper is not None:
+            self.keeper.disturbed(self)
+
+    def _limit(self) -> None:
+        if self.size > HIGH_WATER and not self.read_paused and not self.lost:
+            self.read_paused = True
+            self.transport.pause_reading()
 
     # -- waiting
 
-    async def more(self, timeout: float) -> bool:
-        """Wait until more bytes, the end or an error has come; False after ``timeout`` seconds."""
+    def wait(self, timeout: float) -> asyncio.Future[Answer]:
+        """Wait for what ``want`` said; the result is that of ``attempt``, or None, the error and what there was."""
+        self.reader = reader = self.loop.create_future()
+        self.timeout = timeout
+        self.watch(timeout)
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
-        self.reader = waiter = self.loop.create_future()
-        timer = self.loop.call_later(timeout, self._expire, waiter)
-        try:
-            return await waiter
-        finally:
-            timer.cancel()
-            self.reader = None
+        return reader
 
-    async def drained(self, timeout: float) -> bool:
-        """Wait until the peer has taken what was sent; False after ``timeout`` seconds."""
-        self.writer = waiter = self.loop.create_future()
-        timer = self.loop.call_later(timeout, self._expire, waiter)
-        try:
-            return await waiter
-        finally:
+    def watch(self, seconds: float) -> None:
+        """Set the deadline: ``seconds`` from now."""
+        self.deadline = deadline = self.loop.time() + seconds
+        timer = self.timer
+        if timer is not None:
+            if timer.when() <= deadline:
+                return
             timer.cancel()
-            self.writer = None
+        self.timer = self.loop.call_at(deadline, self._tick)
 
-    @staticmethod
-    def _expire(waiter: asyncio.Future[bool]) -> None:
-        if not waiter.done():
-            waiter.set_result(False)
+    def _tick(self) -> None:
+        self.timer = None
+        if self.deadline == NEVER:
+            return
+        if self.deadline - self.loop.time() > 0.0005:
+            self.timer = self.loop.call_at(self.deadline, self._tick)
+            return
+        self.deadline = NEVER
+        reader = self.reader
+        if reader is None:
+            if self.keeper is not None:
+                self.keeper.disturbed(self)
+        elif not reader.done():
+            assert self.owner is not None
+            self.owner.read_timed_out()
+            self._answer((None, b"timeout", self._partial()))
+
+    def _answer(self, answer: Answer) -> None:
+        reader = self.reader
+        assert reader is not None
+        self.reader = None
+        self.fresh = False
+        self.deadline = NEVER
+        reader.set_result(answer)
 
     # -- taking bytes out
 
+    def line(self) -> bytes | None:
+        """The next line without its end and without any carriage return; None if its end is not here."""
+        buf, pos = self.buf, self.pos
+        end = buf.find(b"\n", pos)
+        if end < 0:
+            if not self.later:
+                return None
+            buf, pos = self._join(), 0
+            end = buf.find(b"\n")
+            if end < 0:
+                return None
+        line = buf[pos:end]
+        self.pos = end + 1
+        self.size -= end + 1 - pos
+        self.fresh = False
+        return line.replace(b"\r", b"") if b"\r" in line else line
+
     def take(self, count: int) -> bytes:
-        """The first ``count`` bytes of the buffer."""
-        data = bytes(self.buffer[:count])
-        del self.buffer[:count]
+        """The next ``count`` bytes; so many must be here."""
+        end = self.pos + count
+        buf = self.buf
+        if end > len(buf):
+            buf = self._join()
+            end = count
+        data = buf[self.pos : end]
+        self.pos = end
+        self.size -= count
+        self.fresh = False
         return data
 
-    def take_all(self) -> bytes:
-        """What is in the buffer."""
-        data = bytes(self.buffer)
-        self.buffer.clear()
-        return data
+    def want(self, kind: int, need: int, pattern: bytes = b"", inclusive: bool = False) -> Answer | None:
+        """Say what the reader wants; answers as ``attempt``, or with the failure if no more will come."""
+        self.kind = kind
+        self.need = need
+        if kind == UNTIL:
+            self.pattern = pattern
+            self.inclusive = inclusive
+        answer = self.attempt()
+        if answer is None and self.eof:
+            return self.fail()
+        if answer is None and kind == UNTIL:
+            buf = self._join()
+            self.tail = buf[max(self.pos, len(buf) - len(pattern) + 1) :]
+        self.fresh = False
+        return answer
+
+    def attempt(self) -> Answer | None:
+        """What the reader wants if it is here."""
+        kind = self.kind
+        if kind == LINE:
+            line = self.line()
+            return None if line is None else (line,)
+        if kind == SIZE:
+            return (self.take(self.need),) if self.size >= self.need else None
+        if kind == ANY:
+            return (self.take(min(self.size, self.need)),) if self.size else None
+        if kind == ALL:
+            return (self.take(self.size),) if self.eof and self.error is None else None
+        return self._until()
+
+    def _enough(self, data: bytes) -> bool:
+        """Whether ``data``, just come, may have brought what the reader wants."""
+        kind = self.kind
+        if kind == LINE:
+            return b"\n" in data
+        if kind == SIZE:
+            return self.size >= self.need
+        if kind == UNTIL:
+            pattern = self.pattern
+            whole = self.tail + data
+            self.tail = whole[max(0, len(whole) - len(pattern) + 1) :]
+            return pattern in whole or 0 < self.need <= self.size
+        return kind == ANY
+
+    def _until(self) -> Answer | None:
+        """The bytes before the pattern and True, or where pieces are wanted, a piece and False."""
+        buf, pos, pattern = self._join(), self.pos, self.pattern
+        at = buf.find(pattern, pos)
+        limit = pos + self.need
+        if self.need and not pos <= at < limit:
+            end = piece_end(buf, pos, limit, pattern)
+            return None if end < 0 else (self.take(end - pos), False)
+        if at < 0:
+            return None
+        data = self.take(at - pos + len(pattern))
+        return data if self.inclusive else data[: at - pos], True
+
+    def fail(self) -> Answer:
+        """The results of a read that the connection's end has cut short."""
+        partial = self._partial()
+        self.take(self.size)
+        assert self.owner is not None
+        return None, self.owner.read_failed(self.error), partial
+
+    def _partial(self) -> bytes:
+        """What a reader has read that did not get what it wants. The beginning of a pattern stays for the next one."""
+        kind = self.kind
+        if kind == UNTIL:
+            buf = self._join()
+            return self.take(self.size - begun(buf, self.pos, len(buf), self.pattern))
+        data = self.take(self.size)
+        return data.replace(b"\r", b"") if kind == LINE else data
+
+    def _join(self) -> bytes:
+        if self.later:
+            self.buf = b"".join((self.buf[self.pos :], *self.later))
+            self.pos = 0
+            self.later.clear()
+        return self.buf
+
+    # -- sending
+
+    def send(self, data: bytes) -> bool:
+        """Send; False if the peer is too slow to take everything now (wait with ``sent``). Raises OSError."""
+        if self.lost:
+            raise self.error or BrokenPipeError(32, "Broken pipe")
+        try:
+            count = self.sock.send(data)
+        except BlockingIOError:
+            count = 0
+        if count == len(data):
+            return True
+        if not self.write_limited:
+            self.write_limited = True
+            self.transport.set_write_buffer_limits(0)
+        self.transport.write(memoryview(data)[count:] if count else data)
+        return not self.transport.get_write_buffer_size()
+
+    async def sent(self, timeout: float) -> Answer:
+        """Wait until the kernel has taken everything. The time runs anew whenever it takes some."""
+        left: int = self.transport.get_write_buffer_size()
+        timer: asyncio.TimerHandle
+        self.writer = writer = self.loop.create_future()
+
+        def expire() -> None:
+            nonlocal left, timer
+            now = self.transport.get_write_buffer_size()
+            if now < left:
+                left = now
+                timer = self.loop.call_later(timeout, expire)
+            elif not writer.done():
+                writer.set_result((None, b"timeout"))
+
+        timer = self.loop.call_later(timeout, expire)
+        try:
+            answer: Answer = await writer
+            return answer
+        finally:
+            timer.cancel()
+            if not writer.cancelled():
+                self.writer = None
 
     def close(self) -> None:
-        """Close the connection and leave the pool."""
-        if self.error is None:
-            self.error = b"closed"
-        if self.idle_timer is not None:
-            self.idle_timer.cancel()
-            self.idle_timer = None
-            POOLS.remove(self)
-        self.transport.close()
+        """Close; what has not been sent is lost, as in OpenResty."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        self.deadline = NEVER
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()
 
 
-class Pools:
-    """The idle connections of this worker, by pool name."""
-
-    def __init__(self) -> None:
-        self._pools: dict[bytes, deque[CoSocket]] = {}
-        self._sizes: dict[bytes, int] = {}
-
-    def get(self, key: bytes) -> CoSocket | None:
-        """An idle connection of the pool, the one used last."""
-        pool = self._pools.get(key)
-        while pool:
-            socket = pool.pop()
-            if socket.idle_timer is not None:
-                socket.idle_timer.cancel()
-                socket.idle_timer = None
-            if socket.error is None and not socket.eof and not socket.transport.is_closing():
-                socket.reused += 1
-                return socket
-            socket.transport.close()
-        return None
-
-    def put(self, socket: CoSocket, timeout: float, size: int) -> None:
-        """Keep a connection for ``timeout`` seconds (0: for ever); beyond ``size`` connections the one unused longest is closed."""
-        key = socket.key
-        size = self._sizes.setdefault(key, size)
-        pool = self._pools.setdefault(key, deque())
-        while len(pool) >= size:
-            oldest = pool.popleft()
-            if oldest.idle_timer is not None:
-                oldest.idle_timer.cancel()
-                oldest.idle_timer = None
-            oldest.transport.close()
-        socket.owner = None
-        socket.until = None
-        socket.idle_timer = socket.loop.call_later(timeout or 365 * 86400.0, socket.close)
-        pool.append(socket)
-
-    def remove(self, socket: CoSocket) -> None:
-        """Forget a connection that has closed."""
-        pool = self._pools.get(socket.key)
-        if pool is not None:
-            try:
-                pool.remove(socket)
-            except ValueError:
-                return
-            if not pool:
-                del self._pools[socket.key]
-                self._sizes.pop(socket.key, None)
-
-    def count(self) -> int:
-        """How many connections are idle, for the tests that look for leaks."""
-        return sum(map(len, self._pools.values()))
+def begun(buf: bytes, pos: int, end: int, pattern: bytes) -> int:
+    """How many bytes at the end of ``buf[pos:end]`` begin ``pattern``: the longest such run that is not all of it."""
+    first = pattern[:1]
+    at = buf.find(first, max(pos, end - len(pattern) + 1), end)
+    while at >= 0:
+        if buf.startswith(pattern[: end - at], at):
+            return end - at
+        at = buf.find(first, at + 1, end)
+    return 0
 
 
-POOLS = Pools()
+def piece_end(buf: bytes, pos: int, limit: int, pattern: bytes) -> int:
+    """Where a piece ends that begins at ``pos`` and should end at ``limit``; -1 if more bytes have to tell.
 
-_TEXTS = {
-    32: b"broken pipe",
-    99: b"cannot assign requested address",
-    101: b"network is unreachable",
-    104: b"connection reset by peer",
-    110: b"timeout",
-    111: b"connection refused",
-    113: b"no route to host",
-    2: b"no such file or directory",
-    13: b"permission denied",
-}
+    It ends later if ``limit`` is within what may be the pattern's beginning: where that proves to be none, as
+    OpenResty's
+    automaton (``ngx_http_lua_socket_read_until``) has it.
+    """
+    end = limit
+    if end > len(buf):
+        return -1
+    start = end - begun(buf, pos, end, pattern)
+    while start < limit:
+        end += 1
+        if end > len(buf):
+            return -1
+        run = begun(buf, pos, end, pattern)
+        start = end - run if run else end - 1
+    return start
 
 
-def os_text(error: BaseException) -> bytes:
+def os_text(error: OSError) -> bytes:
     """The error text that Lua sees: nginx's ``ngx_strerror`` in lower case."""
-    number = getattr(error, "errno", None)
-    if number in _TEXTS:
-        return _TEXTS[number]
-    text = getattr(error, "strerror", None) or str(error) or "closed"
-    return text.lower().encode()
+    return os_reason(error).lower()
+
+
+def os_reason(error: OSError) -> bytes:
+    """The system's text for an error, as nginx logs it."""
+    return os.strerror(error.errno).encode() if error.errno else (str(error) or "error").encode()

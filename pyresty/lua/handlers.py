@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Code:
     """The code of one ``*_by_lua*`` directive: a source, or a template for the path of its file."""
 
-    __slots__ = ("_files", "file", "line", "name", "number", "path", "phase", "source")
+    __slots__ = ("_files", "_fresh", "file", "line", "name", "number", "path", "phase", "source")
 
     def __init__(self, phase: str, path: Template | None, source: bytes | None, name: bytes, file: str, line: int) -> None:
         self.phase = phase.encode()
@@ -33,56 +33,57 @@ class Code:
         self.name = name
         self.file = file
         self.line = line
-        self.number = 0
+        self.number = 0  #: the chunk's number with the code cache on, once it is compiled
+        self._fresh = 0  #: and with the code cache off
         self._files: dict[bytes, int] = {}
 
-    def chunk(self, vm: LuaVM, r: Request | None, cache: bool) -> int:
-        """The number of the compiled chunk; what is negative is minus the status to answer with, its reason being in the log."""
+    def chunk(self, vm: LuaVM, r: Request, cache: bool) -> int:
+        """The number of the compiled chunk; if negative, minus the status to answer with, whose reason is logged."""
         if self.path is None:
-            return self.number or self._inline(vm, r, cache)
-        path = self.path.const if r is None else self.path(r)
-        assert path is not None
-        if cache:
-            number = self._files.get(path)
-            if number is not None:
+            number = self.number if cache else self._fresh
+            if number:
                 return number
-        return self._file(vm, r, cache, path)
-
-    def _inline(self, vm: LuaVM, r: Request | None, cache: bool) -> int:
-        number = vm.code.number()
-        assert self.source is not None
-        error = vm.compile(number, self.source, self.name, not cache)
+            path = b""
+        else:
+            path = self.path.remembered(r)
+            if cache:
+                number = self._files.get(path, 0)
+                if number:
+                    return number
+        number, error, _ = self.compile(vm, path, cache)
         if error is not None:
-            _log(vm, r, ERR, b"failed to load inlined Lua code: " + error)
-            return -500
-        self.number = number
+            r.log(ERR, error)
         return number
 
-    def _file(self, vm: LuaVM, r: Request | None, cache: bool, path: bytes) -> int:
+    def compile(self, vm: LuaVM, path: bytes, cache: bool) -> tuple[int, bytes | None, bytes]:
+        """Compile the chunk, or the file ``path`` if it changed: number (or minus a status), error message, source."""
+        if self.path is None:
+            assert self.source is not None
+            number = vm.code.number()
+            error = vm.compile(number, self.source, self.name, not cache)
+            if error is not None:
+                return -500, b"failed to load inlined Lua code: " + error, self.source
+            if cache:
+                self.number = number
+            else:
+                self._fresh = number
+            return number, None, self.source
         full = path if path.startswith(b"/") else vm.prefix + path
         try:
-            number, source = vm.code.file(full)
-        except OSError as error:
-            failed = b"read" if error.errno == EISDIR else b"open"
-            reason = b"cannot %s %s: %s" % (failed, full, str(error.strerror).encode())
-            _log(vm, r, ERR, b'failed to load external Lua file "%s": %s' % (full, reason))
-            return -404 if error.errno == ENOENT else -503
+            number, source = vm.code.file(full, not cache)
+        except OSError as reason:
+            failed = b"read" if reason.errno == EISDIR else b"open"
+            error = b"cannot %s %s: %s" % (failed, full, str(reason.strerror).encode())
+            status = -404 if reason.errno == ENOENT else -503
+            return status, b'failed to load external Lua file "%s": %s' % (full, error), b""
         if source is not None:
-            message = vm.compile(number, source, b"@" + full, not cache)
-            if message is not None:
-                vm.code.forget(full)
-                _log(vm, r, ERR, b'failed to load external Lua file "%s": %s' % (full, message))
-                return -500
+            error = vm.compile(number, source, b"@" + full, not cache)
+            if error is not None:
+                vm.code.forget(full, not cache)
+                return -500, b'failed to load external Lua file "%s": %s' % (full, error), source
         if cache:
             self._files[path] = number
-        return number
-
-
-def _log(vm: LuaVM, r: Request | None, level: int, message: bytes) -> None:
-    if r is None:
-        vm.config.error_log.write(level, message)
-    else:
-        r.log(level, message)
+        return number, None, source or b""
 
 
 def make_content(loc: Location, code: Code) -> Handler:

@@ -16,17 +16,24 @@ def default_type(r: Request) -> bytes | None:
 def holds(r: Request) -> bool:
     """Whether output is held until its length is known, for a client of HTTP/1.0 (``lua_http10_buffering on``)."""
     return (
-        r.version < 1001 and not r.header_sent and r.content_length is None and not r.is_subrequest
+        r.version < 1001 and not r.header_sent and r.content_length is None
         and r.loc.conf["lua"].http10_buffering
     )  # fmt: skip
 
 
-def send_header(r: Request, *, whole: bool = True) -> None:
-    """Send the response head as ngx_lua does: the default type unless Lua set one. ``whole``: held output is all that there will be."""
-    if r.header_sent:
-        return
+def begin(r: Request) -> None:
+    """The first output: from here on the status and the type are what they are unless Lua changes them."""
+    if r.status == 0:
+        r.status = 200
     if r.content_type is None:
         r.content_type = default_type(r)
+
+
+def send_header(r: Request, *, whole: bool = True) -> None:
+    """Send the response head, with the default type unless Lua set one. ``whole``: held output is all there will be."""
+    if r.header_sent:
+        return
+    begin(r)
     held, r.held = r.held or b"", None
     if whole and holds(r):
         r.content_length = len(held)
@@ -39,6 +46,7 @@ def send(r: Request, data: bytes) -> None:
     """Send the head if need be, then ``data``."""
     if not r.header_sent:
         if r.version < 1001 and holds(r):
+            begin(r)
             r.held = (r.held or b"") + data
             return
         send_header(r)

@@ -1,9 +1,11 @@
-"""Starts Lua for a configuration: makes the VM in the master, runs ``init_by_lua*`` there and ``init_worker_by_lua*`` in each worker."""
+"""Starts Lua for a configuration: the VM and ``init_by_lua*`` in the master, ``init_worker_by_lua*`` in each worker."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..config.errors import ConfigError
+from ..config.hints import lua_hint
 from ..process.logs import ERR
 from .vm import LuaVM
 
@@ -13,22 +15,30 @@ if TYPE_CHECKING:
 
 
 def start_lua(cf: Builder, main: Any) -> None:
-    """Make the VM for ``cf.config`` and register what has to run when processes start. ``main`` is the LuaMain settings."""
+    """Make the VM for ``cf.config`` and register what runs when processes start. ``main`` is the LuaMain settings."""
     config = cf.config
     config.lua = vm = LuaVM(config)
     path, cpath = main.package_path, main.package_cpath
     vm.set_paths(_expand(path, vm.default_path), _expand(cpath, vm.default_cpath))
 
     def run_init(config: Config) -> None:
+        vm.keep_globals()
         if main.init is not None:
-            run_code(vm, main.init, b"init")
+            error = run_code(vm, main.init, b"init")
+            if error is None and main.code_cache_off:
+                number, error, _ = main.init.compile(vm, const_path(main.init), False)
+                vm.set_init(number)
+            if error is not None:
+                raise ConfigError(error.decode("utf-8", "surrogateescape"), level="error")
         vm.guard_globals()
 
     config.master_start.append(run_init)
     if main.init_worker is not None:
 
         async def run_init_worker(worker: Any) -> None:
-            run_code(vm, main.init_worker, b"init_worker")
+            error = run_code(vm, main.init_worker, b"init_worker")
+            if error is not None:
+                config.error_log.write(ERR, error)
 
         config.worker_start.append(run_init_worker)
 
@@ -41,13 +51,42 @@ def _expand(path: str | None, default: bytes) -> bytes | None:
     return text.replace(b";;", b";" + default + b";").strip(b";") if b";;" in text else text
 
 
-def run_code(vm: LuaVM, code: Code, phase: bytes) -> None:
-    """Run code that belongs to no request; its error goes to the error log. nginx refuses to start on an error in init_by_lua."""
-    chunk = code.chunk(vm, None, True)
-    if chunk < 0:
-        return
+def const_path(code: Code) -> bytes:
+    """The path of the code's file if that is known before there is a request; empty for code in the configuration."""
+    return (code.path.const or b"") if code.path is not None else b""
+
+
+def run_code(vm: LuaVM, code: Code, phase: bytes) -> bytes | None:
+    """Run code that belongs to no request; returns OpenResty's message if it fails."""
+    failed = phase + (b"_by_lua error: " if code.path is None else b"_by_lua_file error: ")
+    number, error, _ = code.compile(vm, const_path(code), True)
+    if error is not None:
+        # the message of the compiler alone, as OpenResty has it here
+        return failed + error.partition(b": ")[2]
     vm.r = None
     vm.context = phase + b"_by_lua*"
-    answer = vm.start(phase, chunk, 0, False)
-    if answer[0] < 0:
-        vm.config.error_log.write(ERR, phase + b"_by_lua error: " + answer[3])
+    answer = vm.start(phase, number, 0, False)
+    if answer[1]:
+        vm.forget(answer[1])
+    if answer[0] == 0:
+        return None
+    if answer[0] > 0:
+        vm.cancel(answer[3])
+        return failed + b"attempt to yield across C-call boundary"
+    return failed + bytes(answer[3])
+
+
+def check_code(cf: Builder, codes: list[Code]) -> None:
+    """``-t``: compile all code that can be known now; what is wrong with it goes to ``cf.errors``."""
+    vm: LuaVM = cf.config.lua
+    for code in codes:
+        if code.path is not None and code.path.const is None:
+            continue
+        status, message, source = code.compile(vm, const_path(code), True)
+        if message is None:
+            continue
+        text = message.decode("utf-8", "surrogateescape")
+        if status == -500:
+            cf.errors.append(ConfigError(text, code.file, code.line, lua_hint(text, source)))
+        else:
+            cf.config.warnings.append(ConfigError(text, code.file, code.line, None, "warn"))

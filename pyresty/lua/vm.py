@@ -22,7 +22,7 @@ with lupa.allow_lua_module_loading():
     from lupa import luajit21
 
 from ..http.request import Request
-from .code import CodeLoader
+from .code import CodeLoader, ours_first
 
 if TYPE_CHECKING:
     from ..config.build import Config
@@ -32,7 +32,8 @@ LUALIB = os.path.join(os.path.dirname(os.path.dirname(__file__)), "lualib")
 
 #: The groups of the API, in the order they are loaded: api/NAME.py (where there is one) and runtime/NAME.lua.
 GROUPS = (
-    "constants", "log", "output", "var", "args", "codec", "header", "req", "req_body", "time", "location", "control", "config", "socket",
+    "coroutine", "constants", "log", "output", "var", "args", "codec", "header", "req", "req_body", "time", "location", "control", "config", "socket",
+    "re_pcre2", "re", "re_sub",
 )  # fmt: skip
 
 #: The phases as Lua knows them, and their names in messages.
@@ -72,7 +73,9 @@ class LuaVM:
                 if hasattr(module, "functions"):
                     self.functions.update(module.functions(self))
         self.functions["module"] = self.code.module
+        self.functions["forget_module"] = self.code.forget_module
         self.functions["bundled"] = self.code.bundled
+        self.functions["ours_first"] = ours_first
         self.runtime = luajit21.LuaRuntime(encoding=None, unpack_returned_tuples=True, register_eval=False)
         self._boot(numbers)
 
@@ -93,14 +96,16 @@ class LuaVM:
         self.start_content = rt[b"start_content"]
         self.resume = rt[b"resume"]
         self.cancel = rt[b"cancel"]
+        self.adopt = rt[b"adopt"]
         self.counts = rt[b"counts"]
         self._release = rt[b"release"]
         self._compile = rt[b"compile"]
         self._guard = rt[b"guard_globals"]
+        self.set_init = rt[b"set_init"]
+        self.keep_globals = rt[b"keep_globals"]
         package = lua.globals()[b"package"]
         self.default_path = bytes(package[b"path"])
         self.default_cpath = bytes(package[b"cpath"])
-        self.code.path = self.default_path
 
     def compile(self, number: int, source: bytes, name: bytes, factory: bool) -> bytes | None:
         """Compile a chunk under ``number``; returns LuaJIT's message if it doesn't compile."""
@@ -114,11 +119,14 @@ class LuaVM:
             package[b"path"] = path
         if cpath is not None:
             package[b"cpath"] = cpath
-        self.code.path = bytes(package[b"path"])
 
     def guard_globals(self) -> None:
         """From now on new globals are warned of (``lua_code_cache on``, after init)."""
         self._guard()
+
+    def forget(self, state: int) -> None:
+        """Forget the state of code that belonged to no request."""
+        self._release(state)
 
     def release(self, r: Request) -> None:
         """Forget the Lua side's state of a request that has ended."""

@@ -122,8 +122,8 @@ def set_working_directory(cf: Builder, conf: CoreSettings, node: Node) -> None:
 
 
 def set_pid(cf: Builder, conf: CoreSettings, node: Node) -> None:
-    """``pid file``; ``off`` is nginx's for no file."""
-    store(conf, "pid", cf.path(node.args[0]) if node.args[0] != "off" else "off")
+    """``pid file``."""
+    store(conf, "pid", cf.path(node.args[0]))
 
 
 def make_error_log(cf: Builder, targets: list[tuple[str, str]] | None) -> ErrorLog:

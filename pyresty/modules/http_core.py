@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from mmap import PAGESIZE
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
@@ -88,7 +89,7 @@ class CoreLocation(Settings):
     root: Template = setting(None)  # type: ignore[assignment]
     alias: Template | None = setting(None, inherit=False)
     client_max_body_size: int = setting(1 << 20)
-    client_body_buffer_size: int = setting(16384)
+    client_body_buffer_size: int = setting(2 * PAGESIZE)
     client_body_timeout: float = setting(60.0)
     client_body_temp_path: str = setting("client_body_temp")
     client_body_in_file_only: str = setting("")

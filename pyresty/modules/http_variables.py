@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import NGINX_VERSION
 from ..http.dates import iso8601_now, log_time_local_now
 from ..http.headers_out import get_header_out
+from ..http.output import absolute_location
 from ..http.regex import capture
 from ..http.template import Variable, encode
 from ..process.logs import CRIT
@@ -101,17 +102,17 @@ def _host(r: Request) -> bytes:
 def _content_length(r: Request) -> bytes | None:
     value = r.header_in(b"content-length")
     if value is None and r.head.chunked:
-        body = r.main.body
+        body = r.body
         if body is not None and body.complete:
             return b"%d" % body.size
-        if r.main.discarded:
+        if r.main.discarded and not r.is_subrequest:
             return b"0"
     return value
 
 
 def _request_body(r: Request) -> bytes | None:
     body = r.main.body if r.body is None else r.body
-    return body.data if body is not None and body.path is None else None
+    return body.data or None if body is not None and body.path is None else None
 
 
 def _request_body_file(r: Request) -> bytes | None:
@@ -129,7 +130,13 @@ def _status(r: Request) -> bytes | None:
 def _connection(r: Request) -> bytes | None:
     if r.status == 101:
         return b"upgrade"
-    return b"keep-alive" if r.keepalive else b"close"
+    return b"keep-alive" if r.keepalive and not r.finished else b"close"  # nginx has decided anew when it logs
+
+
+def _location(r: Request) -> bytes | None:
+    if r.location is None:
+        return None
+    return absolute_location(r, r.location) if r.header_sent else r.location
 
 
 def _request_time(r: Request) -> bytes:
@@ -192,9 +199,9 @@ def _request_id(r: Request) -> bytes | None:
 TABLE: dict[str, Any] = {
     "uri": lambda r: r.uri,
     "document_uri": lambda r: r.uri,
-    "request_uri": lambda r: r.head.target,
+    "request_uri": lambda r: r.head.target or None,
     "request": lambda r: r.head.line,
-    "request_method": lambda r: r.main.method,
+    "request_method": lambda r: r.main.method or None,
     "request_filename": lambda r: r.loc.core.path(r),
     "document_root": lambda r: r.loc.core.document_root(r),
     "realpath_root": _realpath(lambda r: r.loc.core.document_root(r)),
@@ -204,7 +211,7 @@ TABLE: dict[str, Any] = {
     "hostname": lambda r: _HOSTNAME,
     "scheme": lambda r: r.conn.scheme,
     "https": lambda r: b"on" if r.conn.scheme == b"https" else b"",
-    "server_protocol": lambda r: r.head.protocol,
+    "server_protocol": lambda r: r.head.protocol or None,
     "server_name": lambda r: r.server.name,
     "server_addr": lambda r: r.conn.server_addr,
     "server_port": lambda r: b"%d" % r.conn.server_port if r.conn.server_port else b"",
@@ -233,6 +240,7 @@ TABLE: dict[str, Any] = {
     "time_iso8601": lambda r: iso8601_now(),
     "nginx_version": lambda r: NGINX_VERSION.encode(),
     "sent_http_connection": _connection,
+    "sent_http_location": _location,
     "sent_http_content_type": lambda r: get_header_out(r, b"content-type"),
     "sent_http_transfer_encoding": lambda r: b"chunked" if r.chunked else None,
     "sent_http_keep_alive": lambda r: (

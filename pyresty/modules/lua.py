@@ -25,6 +25,8 @@ from ..config.directives import (
     Module,
     Settings,
     flag,
+    inner,
+    no_effect,
     number,
     seconds,
     setting,
@@ -46,9 +48,12 @@ class LuaMain(Settings):
 
     package_path: str | None = setting(None)
     package_cpath: str | None = setting(None)
+    regex_cache_max_entries: int = setting(1024)
+    regex_match_limit: int = setting(0)
     init: Code | None = setting(None)
     init_worker: Code | None = setting(None)
-    used: bool = setting(False)
+    code_cache_off: bool = setting(False)  #: somewhere
+    codes: list[Code] = inner(list)  #: all code, in the order of the text
 
 
 @dataclass
@@ -75,13 +80,15 @@ def code_from(cf: Builder, node: Node, phase: str) -> Code:
     """The Code of a directive in any of its spellings. nginx: the chunk names are ``=content_by_lua(nginx.conf:28)``."""
     main = cf.config.main["lua"]
     assert isinstance(main, LuaMain)
-    main.used = True
     text = node.args[-1]
     if node.name.endswith("_file"):
-        return Code(phase, cf.template(text), None, b"", node.file, node.line)
-    base = node.name.removesuffix("_block")
-    name = f"={base}({os.path.basename(node.file)}:{node.line})"
-    return Code(phase, None, encode(text), encode(name), node.file, node.line)
+        code = Code(phase, cf.template(text), None, b"", node.file, node.line)
+    else:
+        base = node.name.removesuffix("_block")
+        name = f"={base}({os.path.basename(node.file)}:{node.line})"
+        code = Code(phase, None, encode(text), encode(name), node.file, node.line)
+    main.codes.append(code)
+    return code
 
 
 def phase_directive(field: str) -> Any:
@@ -140,6 +147,7 @@ def set_code_cache(cf: Builder, conf: LuaLocation, node: Node) -> None:
     """``lua_code_cache on | off``; nginx warns of ``off``, we say that it costs little here."""
     flag("code_cache")(cf, conf, node)
     if not conf.code_cache:
+        cf.config.main["lua"].code_cache_off = True  # type: ignore[attr-defined]
         warning = cf.error("lua_code_cache is off; this will hurt performance")
         warning.level = "alert"
         cf.config.warnings.append(warning)
@@ -170,11 +178,13 @@ def finish(cf: Builder) -> None:
     main = cf.config.main["lua"]
     assert isinstance(main, LuaMain)
     main.merge(None)
-    if not main.used:
+    if not main.codes:
         return
-    from ..lua.start import start_lua
+    from ..lua.start import check_code, start_lua
 
     start_lua(cf, main)
+    if cf.collect:
+        check_code(cf, main.codes)
 
 
 _STRING = Args(1, 1)
@@ -201,6 +211,8 @@ MODULE = Module(
         *_three("log_by_lua", _HSLI, phase_directive("log")),
         Directive("lua_package_path", HTTP, TAKE1, set_path("package_path"), "main"),
         Directive("lua_package_cpath", HTTP, TAKE1, set_path("package_cpath"), "main"),
+        Directive("lua_regex_cache_max_entries", HTTP, TAKE1, number("regex_cache_max_entries"), "main"),
+        Directive("lua_regex_match_limit", HTTP, TAKE1, number("regex_match_limit"), "main"),
         Directive("lua_code_cache", _HSLI, FLAG, set_code_cache),
         Directive("lua_need_request_body", _HSLI, FLAG, flag("need_request_body")),
         Directive("lua_use_default_type", _HSLI, FLAG, flag("use_default_type")),
@@ -209,6 +221,8 @@ MODULE = Module(
         Directive("lua_socket_send_timeout", _HSLI, TAKE1, seconds("socket_send_timeout")),
         Directive("lua_socket_read_timeout", _HSLI, TAKE1, seconds("socket_read_timeout")),
         Directive("lua_socket_keepalive_timeout", _HSLI, TAKE1, seconds("socket_keepalive_timeout")),
+        Directive("lua_socket_buffer_size", _HSLI, TAKE1, no_effect("a read takes what has come, whatever its size")),
+        Directive("lua_socket_send_lowat", _HSLI, TAKE1, no_effect("Linux has no such option for sending")),
         Directive("lua_socket_pool_size", _HSLI, TAKE1, number("socket_pool_size")),
         Directive("lua_socket_log_errors", _HSLI, FLAG, flag("socket_log_errors")),
     ),

@@ -23,7 +23,7 @@ def header_filter(loc: Location) -> Callable[[Request], None]:
     if_modified_since = loc.core.if_modified_since
 
     def not_modified(r: Request) -> None:
-        if _CONDITIONS.isdisjoint(r.index) or r.status != 200 or r.is_subrequest:
+        if _CONDITIONS.isdisjoint(r.index) or r.status != 200 or r.is_subrequest or r.disable_not_modified:
             return
         status = evaluate(r.index, r.last_modified, get_header_out(r, b"etag"), if_modified_since)
         if status == 412:

@@ -42,8 +42,10 @@ def make_handler(loc: Location) -> Callable[[Request], Awaitable[int]]:
                 to, peers = found
             u.host, u.port = to.host_header, to.port
             data, rest = b"", None
-            if not r.head.cacheable or r.body is not None or r.is_subrequest or body_set:
+            if r.head.has_body or r.body is not None or body_set:
                 data, rest = await request_body(r, u, conf)
+            elif not r.is_subrequest:
+                u.body_length = r.head.content_length
             request = maker.make(r, u, to)
             if not request:
                 r.log(ERR, "zero length URI to proxy")

@@ -104,7 +104,7 @@ def set_proxy_pass(cf: Builder, conf: ProxyLocation, node: Node) -> None:
 def _scheme(text: bytes) -> tuple[bytes, bytes]:
     """``http://`` or ``https://`` (b"" for anything else), and what follows."""
     for scheme in (b"http://", b"https://"):
-        if text[: len(scheme)].lower() == scheme:
+        if text[: len(scheme)].lower() == scheme and len(text) > len(scheme):
             return scheme, text[len(scheme) :]
     return b"", text
 

@@ -67,16 +67,16 @@ class RequestMaker:
         self._conf = conf
         self._version = b" HTTP/1.1\r\n" if conf.http_version == 1001 else b" HTTP/1.0\r\n"
         self._host: Template | None = None
-        fields: list[tuple[str, str]] = []
-        for name, text in conf.headers_source or ():
+        fields: list[tuple[str, Template]] = []
+        for name, value in conf.headers_source or ():
             if name.lower() == "host":
-                self._host = cf.template(text)
+                self._host = value
             else:
-                fields.append((name, text))
+                fields.append((name, value))
         have = {name.lower() for name, _ in fields}
-        fields += [(name, text) for name, text in DEFAULTS if name.lower() not in have]
-        self._replaced = frozenset(encode(name.lower()) for name, _ in fields)
-        self._fields = [(encode(name) + b": ", cf.template(text)) for name, text in fields if text]
+        fields += [(name, cf.template(text)) for name, text in DEFAULTS if name.lower() not in have]
+        self._replaced = frozenset((b"host", *(encode(name.lower()) for name, _ in fields)))
+        self._fields = [(encode(name) + b": ", value) for name, value in fields if value.const != b""]
         self._passes: dict[bytes, bool] = {}
         templates = [t for t in (self._host, conf.method, *(t for _, t in self._fields)) if t is not None]
         self._rememberable = conf.target is not None and conf.target.template is None and (conf.method is None or _fixed(conf.method))
@@ -89,7 +89,8 @@ class RequestMaker:
         if (
             head.cacheable
             and self._rememberable
-            and u.body_length is None
+            and u.body_length == head.content_length
+            and not u.chunked
             and r.headers_in is head.headers
             and r.uri is head.uri
             and r.args is head.args

@@ -147,7 +147,7 @@ def set_return(cf: Builder, conf: RewriteSettings, node: Node) -> None:
         return
 
     def return_(r: Request) -> int | None:
-        if not r.head.cacheable and not r.discard_body():
+        if r.head.has_body and not r.discard_body():
             return 400
         r.status = status
         value = text(r) if text is not None else b""
@@ -226,6 +226,7 @@ def set_rewrite(cf: Builder, conf: RewriteSettings, node: Node) -> None:
         r.internal = True
         r.valid_unparsed_uri = False
         r.uri_changed = not breaks
+        r.valid_location = r.valid_location and not breaks
         path = replacement.render(r, replacement.path, False)
         if replacement.has_args:
             args = replacement.render(r, replacement.args, True)

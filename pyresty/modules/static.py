@@ -95,7 +95,7 @@ def make_static(loc: Location) -> Callable[[Request], object]:
             return _not_a_file(r, path, mode)
         if r.method == b"POST":
             return 405
-        if not r.head.cacheable and not r.discard_body():
+        if r.head.has_body and not r.discard_body():
             return 400
         r.status = 200
         r.content_length = size = info.st_size

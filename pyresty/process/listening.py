@@ -88,6 +88,7 @@ class Listening:
                     log.write(WARN, f"deleting socket {path}")
                 with suppress(FileNotFoundError):
                     os.unlink(path)
+        self._sockets.clear()  # a second call must not remove what another server has put there since
 
     def _take_over(self, listen: Listen, workers: int, old: Listening | None) -> None:
         key = (int(listen.family), listen.address)

@@ -146,8 +146,10 @@ class Worker(Serving):
             self.quitting = self.loop.create_task(self._quit())
 
     async def _quit(self) -> None:
-        await self.http.quit(self.cycle.config.worker_shutdown_timeout)
-        self.loop.call_soon(self.end)
+        try:
+            await self.http.quit(self.cycle.config.worker_shutdown_timeout)
+        finally:
+            self.loop.call_soon(self.end)
 
 
 class Single(Serving):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..http.request import Finalize
 from ..process.logs import CRIT, ERR, INFO, WARN
-from .http_client import ERROR, TIMEOUT, UpstreamConnection
+from .http_client import ERROR, INVALID_BODY, TIMEOUT, UpstreamConnection
 
 if TYPE_CHECKING:
     import asyncio
@@ -73,12 +73,12 @@ class Upstream:
 
     ``head`` is the response's head when ``run`` has returned 0, None for a response without one (HTTP/0.9). ``conf`` has the settings of
     nginx's ``ngx_http_upstream_conf_t`` that this module reads: ``connect_timeout send_timeout read_timeout buffer_size window
-    next_upstream next_upstream_tries next_upstream_timeout ignore_client_abort socket_options``.
+    next_upstream next_upstream_tries next_upstream_timeout ignore_client_abort socket_options buffering buffers``.
     """
 
     __slots__ = (
-        "_began", "_cached", "_choice", "_feeder", "_pool", "_request_sent", "_start", "action", "conf", "conn", "head", "head_request",
-        "host", "local", "peer_name", "port", "r", "schema", "state", "states", "stop", "streams", "uri",
+        "_began", "_cached", "_choice", "_feeder", "_pool", "_request_sent", "_start", "action", "body_length", "buffer", "chunked", "conf", "conn",
+        "head", "head_request", "host", "local", "peer_name", "port", "r", "schema", "state", "states", "stop", "streams", "trailers", "uri",
     )  # fmt: skip
 
     def __init__(self, r: Request, conf: Any) -> None:
@@ -94,6 +94,7 @@ class Upstream:
             r.upstream_log = None
         r.upstream = self
         self.schema = b"http://"
+        self.buffer = conf.buffers[1] if conf.buffering else 0  #: bytes of the response that are gathered before they are sent
         self.uri = b""
         self.action = b""
         self.peer_name = b""
@@ -101,10 +102,13 @@ class Upstream:
         self.port: bytes | None = None  #: $proxy_port
         self.head_request = False  #: the method sent is HEAD
         self.local: tuple[str, int] | None = None  #: the address to connect from
+        self.body_length: int | None = None  #: of the request's body, in bytes; None if there is none, or it is not known
+        self.chunked = False  #: the request's body is sent in the chunked coding
         self.streams = False  #: the request's body comes in pieces and can't be sent again
         self.stop = 0  #: the status to end with because the client has gone or its body has failed
         self.head: ResponseHead | None = None
         self.conn: UpstreamConnection | None = None
+        self.trailers: list[tuple[bytes, bytes]] = []
         self._feeder: asyncio.Task[None] | None = None
 
     def __bytes__(self) -> bytes:
@@ -127,7 +131,7 @@ class Upstream:
         conf = self.conf
         self._choice = choice
         self._pool = pool
-        self._began = self.r.conn.loop.time()
+        self._began = 0.0
         if conf.next_upstream_tries and choice.tries > conf.next_upstream_tries:
             choice.tries = conf.next_upstream_tries
         if not conf.ignore_client_abort:
@@ -153,8 +157,10 @@ class Upstream:
         loop = r.conn.loop
         conf = self.conf
         self.action = CONNECTING
-        self._request_sent = self._cached = False
+        self._cached = False
+        self._request_sent = True
         self._start = now = loop.time()
+        self._began = self._began or now
         peer = self._choice.get(int(now))
         r.upstream_log = self
         if peer is None:
@@ -167,11 +173,17 @@ class Upstream:
         self.state = state = State(name)
         self.states.append(state)
         conn: UpstreamConnection | None = self._pool.get(name)  # type: ignore[assignment]
+        if conn is not None and not self._may_repeat(ERROR):
+            # what fails on a connection that the upstream has just closed could not be sent again
+            while conn is not None and conn.stale():
+                conn.close()
+                conn = self._pool.get(name)  # type: ignore[assignment]
         if conn is not None:
             self._cached = True
             self.conn = conn
             state.connect_time = 0.0
         else:
+            self._request_sent = False
             self.conn = conn = UpstreamConnection(loop, r.conn.worker.wheel, name)
             await conn.connect(peer.address, conf.connect_timeout, self.local)
             if conn.failure:
@@ -191,7 +203,7 @@ class Upstream:
             await conn.wait()
             if self.stop:
                 return ERROR
-        if conn.failure:
+        if conn.failure and conn.failure != INVALID_BODY:
             if conn.message:
                 self.log(ERR, conn.message)
             elif conn.feeding or conn.write_paused:
@@ -215,6 +227,8 @@ class Upstream:
                 conn.write(data)
                 if conn.write_paused:
                     await conn.drained(self.conf.send_timeout)
+                if conn.closed or conn.failure:
+                    return
             conn.feeding = False
             conn.start_clock()
         except Finalize as stop:
@@ -252,9 +266,10 @@ class Upstream:
         allowed = conf.next_upstream
         if failure not in allowed:
             return False
-        if self._request_sent:
-            if self.streams or (self.r.method in _NOT_TWICE and "non_idempotent" not in allowed):
-                return False
+        if self._request_sent and (
+            self.streams or (self.r.method in _NOT_TWICE and "non_idempotent" not in allowed)
+        ):
+            return False
         timeout = conf.next_upstream_timeout
         return not timeout or self.r.conn.loop.time() - self._began < timeout
 
@@ -275,6 +290,7 @@ class Upstream:
         if conn is not None:
             if read_body:
                 self.state.response_length = conn.received - conn.head_size
+                self.trailers = conn.trailers
             self._end(False, not self.stop and not conn.feeding)
 
     def _end(self, failed: bool, keep: bool) -> None:
@@ -292,7 +308,7 @@ class Upstream:
             self.conn = None
             state.bytes_received = conn.received
             state.bytes_sent = conn.sent
-            if keep:
-                conn.keep(self._pool)
+            if keep and not self.r.conn.worker.quitting:
+                conn.keep(self._pool, now)
             else:
                 conn.close()

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import socket
 import types
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from ..http.chunked import BadChunk, ChunkedDecoder
+from ..http.parked import Parked
 from ..http.timeouts import NEVER
 from .response_head import InvalidHead, NoHead, ResponseHead, parse_response_head
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 #: What can become of an exchange, in the words of ``proxy_next_upstream``; "" while all is well.
 ERROR, TIMEOUT, INVALID_HEADER = "error", "timeout", "invalid_header"
+#: The body is malformed: too late for another upstream.
+INVALID_BODY = "invalid_body"
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -37,9 +41,9 @@ class UpstreamConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_buf", "_connecting", "_decoder", "_head_request", "_header_limit", "_left", "_loop", "_parts", "_paused", "_pending", "_timeout", "_waiter",
+        "_buf", "_connecting", "_decoder", "_head_request", "_header_limit", "_left", "_loop", "_parked", "_parts", "_paused", "_timeout",
         "_wheel", "_window", "bucket", "closed", "complete", "deadline", "error", "excess", "failure", "feeding", "head", "head_size", "http_09", "key",
-        "made", "message", "on_writable", "pool", "received", "requests", "sent", "transport", "write_paused",
+        "made", "message", "on_writable", "pending", "pool", "received", "requests", "sent", "transport", "write_paused",
     )  # fmt: skip
 
     transport: Any
@@ -57,13 +61,15 @@ class UpstreamConnection(asyncio.Protocol):
         self.error: OSError | None = None
         self.write_paused = False
         self.on_writable: Callable[[], None] | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._parked = Parked()
         self._connecting: asyncio.Future[None] | None = None
         self._paused = False
         self._buf = b""
         self.head: ResponseHead | None = None
         self.complete = True
-        self.failure = ""
+        self.failure = self.message = ""
+        self.received = self.sent = 0
+        self.feeding = self.http_09 = False
 
     async def connect(self, address: Address, timeout: float, local: tuple[str, int] | None = None) -> None:
         """Connect within ``timeout`` seconds, from the local address ``local``; ``failure`` tells whether that failed, ``error`` why."""
@@ -103,7 +109,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._timeout = timeout
         self._buf = b""
         self._parts: list[bytes] = []
-        self._pending = 0
+        self.pending = 0
         self._decoder: ChunkedDecoder | None = None
         self._left = 0
         self.head = None
@@ -121,18 +127,15 @@ class UpstreamConnection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send more of the request's body."""
-        self.sent += len(data)
-        self.transport.write(data)
+        if not self.closed:
+            self.sent += len(data)
+            self.transport.write(data)
 
-    async def wait(self) -> None:
-        """Wait until something has happened: bytes, the end, a failure. Only one may wait."""
+    def wait(self) -> Parked:
+        """To be awaited until something has happened: bytes, the end, a failure. Only one may wait."""
         if self.deadline == NEVER and not self._paused and not self.feeding:
             self._wheel.watch(self, self._loop.time() + self._timeout)
-        self._waiter = waiter = self._loop.create_future()
-        try:
-            await waiter
-        finally:
-            self._waiter = None
+        return self._parked
 
     def take(self) -> bytes:
         """What has arrived of the body; b"" if there is nothing (yet)."""
@@ -141,7 +144,7 @@ class UpstreamConnection(asyncio.Protocol):
             return b""
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         self._parts = []
-        self._pending = 0
+        self.pending = 0
         if self._paused:
             self._paused = False
             if not self.closed:
@@ -173,10 +176,8 @@ class UpstreamConnection(asyncio.Protocol):
             self.deadline = NEVER
 
     def wake(self) -> None:
-        """Wake the reader."""
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        """Wake the reader, which may run before this returns."""
+        self._parked.wake()
 
     def give_up(self) -> None:
         """Wake the reader, and end an attempt to connect."""
@@ -196,7 +197,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._left = -1
         return self.take()
 
-    def keep(self, pool: KeepalivePool) -> None:
+    def keep(self, pool: KeepalivePool, now: float) -> None:
         """The exchange is over: put the connection into ``pool`` if it can serve another, else close it."""
         head = self.head
         if (
@@ -208,16 +209,21 @@ class UpstreamConnection(asyncio.Protocol):
             and not self.write_paused
             and self.requests < pool.requests
             and pool.size
+            and now - self.made <= pool.time
         ):
-            now = self._loop.time()
-            if now - self.made <= pool.time:
-                if self._paused:
-                    self._paused = False
-                    self.transport.resume_reading()
-                pool.put(self)
-                self._wheel.watch(self, now + pool.timeout)
-                return
-        self.close()
+            if self._paused:
+                self._paused = False
+                self.transport.resume_reading()
+            pool.put(self)
+            self._wheel.watch(self, now + pool.timeout)
+        else:
+            self.close()
+
+    def stale(self) -> bool:
+        """Whether a kept connection has been closed by the upstream, though the event loop doesn't know yet."""
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     def close(self) -> None:
         """Close, without waiting for anything."""
@@ -252,7 +258,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._read_body(data)
             if not self.complete and self.deadline != NEVER:
                 self.deadline = self._loop.time() + self._timeout
-        self.wake()
+        self._parked.wake()
 
     def eof_received(self) -> bool:
         return False
@@ -328,7 +334,6 @@ class UpstreamConnection(asyncio.Protocol):
                 return
         self._buf = b""
         self.head = head
-        self.deadline = self._loop.time() + self._timeout
         if self._head_request or head.status == 204 or head.status == 304:
             self._finish()
         elif head.chunked:
@@ -344,13 +349,15 @@ class UpstreamConnection(asyncio.Protocol):
                 self.excess = True
             else:
                 self._read_body(data[end:])
+        if not self.complete and self.deadline != NEVER:
+            self.deadline = self._loop.time() + self._timeout
 
     def _read_body(self, data: bytes) -> None:
         if self._decoder is not None:
             try:
                 data = self._decoder.feed(data)
             except BadChunk:
-                self._fail(ERROR, "upstream sent invalid chunked response")
+                self._fail(INVALID_BODY, "upstream sent invalid chunked response")
                 return
             if self._decoder.done:
                 self._finish()
@@ -365,8 +372,8 @@ class UpstreamConnection(asyncio.Protocol):
                 self._finish()
         if data:
             self._parts.append(data)
-            self._pending += len(data)
-            if self._pending > self._window and not self._paused and not self.complete:
+            self.pending += len(data)
+            if self.pending > self._window and not self._paused and not self.complete:
                 self._paused = True
                 self.deadline = NEVER
                 self.transport.pause_reading()

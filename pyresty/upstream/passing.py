@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..http.request import OK
+from ..http.request import ERROR, OK
 from ..http.status import status_line
 from ..http.uri import UnsafeURI, parse_unsafe_uri
 from ..process.logs import ERR, WARN
 from .exchange import READING
-from .http_client import TIMEOUT
+from .http_client import INVALID_BODY, TIMEOUT
 from .tunnel import tunnel
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ _WITH_REDIRECT = frozenset(
 class Passed:
     """What a response head comes to in a location: the fields of a request that it sets."""
 
-    __slots__ = ("content_type", "date_header", "headers", "limit_rate", "location", "redirect", "server_header", "status_line")
+    __slots__ = (
+        "buffering", "content_type", "date_header", "headers", "limit_rate", "location", "redirect", "server_header", "status_line",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.status_line: bytes | None = None
@@ -50,6 +52,7 @@ class Passed:
         self.headers: list[tuple[bytes, bytes]] = []
         self.redirect: bytes | None = None  #: X-Accel-Redirect, unless ignored
         self.limit_rate: int | None = None  #: X-Accel-Limit-Rate, unless ignored
+        self.buffering: bool | None = None  #: X-Accel-Buffering, unless ignored
 
 
 async def pass_response(u: Upstream) -> int:
@@ -61,9 +64,9 @@ async def pass_response(u: Upstream) -> int:
     if head is None:
         # HTTP/0.9: all of it is the body, and no head is made for it
         r.version = 9
-        r.status = 200
         r.keepalive = False
         r.send_header()
+        r.status = 0
         return await _pass_body(u, conn)
     conf = u.conf
     status = head.status
@@ -88,37 +91,47 @@ async def pass_response(u: Upstream) -> int:
     r.date_header = passed.date_header
     if passed.limit_rate is not None:
         r.limit_rate = passed.limit_rate
+    if passed.buffering is not None:
+        u.buffer = conf.buffers[1] if passed.buffering else 0
     r.disable_not_modified = True
-    if status == 101 and r.main.head.upgrade is not None:
-        return await tunnel(u, conn)
+    if status == 101:
+        r.content_length = None
+        if r.main.head.upgrade is not None:
+            return await tunnel(u, conn)
     if conn.complete and not conn.excess:
+        r.send_all(conn.take())
         u.finish(True)
-        return r.send_all(conn.take())
+        return OK
     r.send_header()
-    if r.header_only:
+    if r.header_only and (u.head_request or status == 101):
         u.finish(False)
         return OK
     return await _pass_body(u, conn)
 
 
 async def _pass_body(u: Upstream, conn: UpstreamConnection) -> int:
-    """Pass the body on as fast as the client takes it. OK, or the code to break off with."""
+    """Pass the body on as fast as the client takes it: as it comes, or with buffering a buffer at a time. OK, or the code to break off
+    with."""
     r = u.r
     client = r.conn
-    u.action = READING
+    enough = u.buffer
+    if enough:
+        u.action = READING
     while True:
-        data = conn.take()
+        data = conn.take() if conn.pending >= enough or conn.complete else b""
         if data:
             r.write(data)
         if conn.complete:
             break
         if conn.failure:
             return _broken(u, conn)
-        r.flush()
-        if client.write_paused and not r.is_subrequest:
-            conn.stop_clock()
-            await r.drain()
+        if data or not enough:
+            r.flush()
+            if client.write_paused and not r.is_subrequest:
+                conn.stop_clock()
+                await r.drain()
         await conn.wait()
+        u.action = READING
         if u.stop:
             return u.stop
     if conn.excess:
@@ -130,15 +143,23 @@ async def _pass_body(u: Upstream, conn: UpstreamConnection) -> int:
 
 
 def _broken(u: Upstream, conn: UpstreamConnection) -> int:
-    """The body will never be complete: log why, and break off."""
+    """The body will never be complete: log why, and break off. What an upstream sent before it closed still reaches the client."""
+    r = u.r
+    code = 502
     message = conn.message
     if conn.failure == TIMEOUT:
         message = "upstream timed out (110: Connection timed out)"
-    elif u.conf.buffering and message.startswith("recv()"):
-        message = "readv()" + message[6:]
+    elif conn.failure == INVALID_BODY:
+        r.out.clear()
+        code = ERROR
+    elif conn.error is not None:
+        if u.buffer:
+            message = "readv()" + message[6:]
+    else:
+        r.write(conn.take())
     u.log(ERR, message)
     u.finish(True)
-    return 504 if conn.failure == TIMEOUT and not u.conf.buffering else 502
+    return code
 
 
 def translate(r: Request, head: ResponseHead, conf: Any) -> Passed:
@@ -151,7 +172,7 @@ def translate(r: Request, head: ResponseHead, conf: Any) -> Passed:
     headers = passed.headers
     hidden = conf.hidden
     varies = False
-    if head.status_line != status_line(head.status):
+    if head.status_line != status_line(head.status) or head.status == 204:
         passed.status_line = head.status_line
     for name, lower, value in head.headers:
         if lower.startswith(b"x-accel-"):
@@ -195,6 +216,8 @@ def _accelerate(passed: Passed, lower: bytes, value: bytes, ignored: frozenset[s
         return
     if lower == b"x-accel-redirect":
         passed.redirect = value
+    elif lower == b"x-accel-buffering" and value.lower() in (b"yes", b"no"):
+        passed.buffering = value.lower() == b"yes"
     elif lower == b"x-accel-limit-rate" and value.isdigit():
         passed.limit_rate = int(value)
 

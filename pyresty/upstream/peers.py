@@ -75,6 +75,11 @@ class Choice:
         self.tries = peers.tries
         self.peer: Peer | None = None
 
+    @property
+    def name(self) -> bytes:
+        """The name of the upstream."""
+        return self._peers.name
+
     def get(self, now: int) -> Peer | None:
         """The next peer to ask; None if there is no live one. nginx: ``ngx_http_upstream_get_round_robin_peer``."""
         peers = self._peers

@@ -10,6 +10,7 @@ Rules: ``ngx_http_parse_status_line``, ``ngx_http_parse_header_line``, ``ngx_htt
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 #: Heads kept, and the largest that is.
 _KEPT, _LARGEST = 256, 2048
@@ -21,21 +22,10 @@ _PART_OF_IT = re.compile(
     rb"H(T(T(P(/([1-9][0-9]{0,2}(\.([0-9]{1,3}( +([0-9]{0,2}|[0-9]{3}([ .][^\n]*|\r)?))?)?)?)?)?)?)?)?"
 )
 _NAME = bytes(c for c in range(0x21, 0x7F) if c != 0x3A) + bytes(range(0x80, 0x100))
-_COMMON_NAMES = {
-    name: name.lower()
-    for name in (
-        b"Server", b"Date", b"Content-Type", b"Content-Length", b"Connection", b"Transfer-Encoding", b"ETag",
-        b"Last-Modified", b"Set-Cookie", b"Cache-Control", b"Location", b"Vary", b"Expires", b"Accept-Ranges",
-    )
-}  # fmt: skip
 
-#: Headers of which nginx takes the first and drops the rest, with a warning.
-_ONCE = frozenset(
-    (
-        b"status", b"content-type", b"date", b"last-modified", b"etag", b"server", b"location", b"refresh", b"expires",
-        b"x-accel-expires", b"x-accel-redirect", b"x-accel-limit-rate",
-    )
-)  # fmt: skip
+#: Lower-case names by names as they come, learnt from what came.
+_names: dict[bytes, bytes] = {}
+_MOST_NAMES = 1024
 
 
 class NoHead(ValueError):
@@ -88,7 +78,7 @@ def parse_response_head(data: bytes) -> tuple[ResponseHead, int] | None:
         head = _kept.get(raw)
         if head is not None:
             return head, end
-    found = _parse(data)
+    found = _parse(data, end)
     if found is not None and found[1] == end and end <= _LARGEST:
         if len(_kept) >= _KEPT:
             _kept.clear()
@@ -96,7 +86,7 @@ def parse_response_head(data: bytes) -> tuple[ResponseHead, int] | None:
     return found
 
 
-def _parse(data: bytes) -> tuple[ResponseHead, int] | None:
+def _parse(data: bytes, end: int) -> tuple[ResponseHead, int] | None:
     match = _STATUS_LINE.match(data)
     if match is None:
         if _PART_OF_IT.fullmatch(data) is None:
@@ -105,6 +95,11 @@ def _parse(data: bytes) -> tuple[ResponseHead, int] | None:
     major, minor, status_line = match.groups()
     head = ResponseHead(int(status_line[:3]), status_line, int(major) * 1000 + int(minor))
     position = match.end()
+    if end > position and data.count(b"\n", position, end) == data.count(b"\r\n", position, end):
+        if end - position > 2:
+            for line in data[position : end - 4].split(b"\r\n"):
+                _add(head, line)
+        return head, end
     while True:
         newline = data.find(b"\n", position)
         if newline < 0:
@@ -128,31 +123,21 @@ def _check_partial(line: bytes) -> None:
 
 def _add(head: ResponseHead, line: bytes) -> None:
     name, _, value = line.partition(b":")
-    lower = _COMMON_NAMES.get(name)
+    lower = _names.get(name)
     if lower is None:
         if line.startswith(b"HTTP/"):
             return  # IIS may send the status line twice
         if not name or name.translate(None, _NAME):
             raise InvalidHead(_invalid(line))
         lower = name.lower()
+        if len(_names) < _MOST_NAMES:
+            _names[name] = lower
     if b"\0" in value:
         raise InvalidHead(_invalid(line))
     value = value.strip(b" ")
-    if lower == b"content-length":
-        _content_length(head, name, value)
-    elif lower == b"transfer-encoding":
-        _transfer_encoding(head, name, value)
-    elif lower == b"connection":
-        head.close = head.close or b"close" in value.lower()
-    elif lower in _ONCE:
-        for key, low, previous in head.headers:
-            if low == lower:
-                head.warnings.append(
-                    b'upstream sent duplicate header line: "%s: %s", previous value: "%s: %s", ignored'
-                    % (name, value, key, previous)
-                )
-                return
-    head.headers.append((name, lower, value))
+    check = _CHECKS.get(lower)
+    if check is None or check(head, name, lower, value):
+        head.headers.append((name, lower, value))
 
 
 def _invalid(line: bytes) -> str:
@@ -161,34 +146,74 @@ def _invalid(line: bytes) -> str:
     at = next((i for i, byte in enumerate(name) if byte not in _NAME), -1 if name else 0)
     if at < 0:
         at = line.index(b"\0")
-    return 'invalid header: "%s\\x%02x..."' % (_text(line[:at]), line[at])
+    return f'invalid header: "{_text(line[:at])}\\x{line[at]:02x}..."'
 
 
-def _content_length(head: ResponseHead, name: bytes, value: bytes) -> None:
-    _refuse_second(head, name, value, b"content-length")
+def _content_length(head: ResponseHead, name: bytes, lower: bytes, value: bytes) -> bool:
+    _refuse_second(head, name, lower, value)
     if head.chunked:
         raise InvalidHead('"Content-Length" and "Transfer-Encoding" headers at the same time')
     if not value.isdigit() or len(value) > 18:
         raise InvalidHead(f'invalid "Content-Length" header: "{_text(name)}: {_text(value)}"')
     head.content_length = int(value)
+    return True
 
 
-def _transfer_encoding(head: ResponseHead, name: bytes, value: bytes) -> None:
-    _refuse_second(head, name, value, b"transfer-encoding")
+def _transfer_encoding(head: ResponseHead, name: bytes, lower: bytes, value: bytes) -> bool:
+    _refuse_second(head, name, lower, value)
     if head.content_length is not None:
         raise InvalidHead('"Content-Length" and "Transfer-Encoding" headers at the same time')
     if value.lower() != b"chunked":
         raise InvalidHead(f'unknown "Transfer-Encoding": "{_text(value)}"')
     head.chunked = True
+    return True
 
 
-def _refuse_second(head: ResponseHead, name: bytes, value: bytes, lower: bytes) -> None:
+def _connection(head: ResponseHead, name: bytes, lower: bytes, value: bytes) -> bool:
+    head.close = head.close or b"close" in value.lower()
+    return True
+
+
+def _once(head: ResponseHead, name: bytes, lower: bytes, value: bytes) -> bool:
+    """nginx takes the first of these and drops the rest, with a warning."""
+    for key, low, previous in head.headers:
+        if low == lower:
+            head.warnings.append(
+                b'upstream sent duplicate header line: "%s: %s", previous value: "%s: %s", ignored'
+                % (name, value, key, previous)
+            )
+            return False
+    return True
+
+
+def _refuse_second(head: ResponseHead, name: bytes, lower: bytes, value: bytes) -> None:
     for key, low, previous in head.headers:
         if low == lower:
             raise InvalidHead(
-                f'duplicate header line: "{_text(name)}: {_text(value)}", previous value: "{_text(key)}: {_text(previous)}"'
+                f'duplicate header line: "{_text(name)}: {_text(value)}", '
+                f'previous value: "{_text(key)}: {_text(previous)}"'
             )
 
 
 def _text(value: bytes) -> str:
     return value.decode("utf-8", "surrogateescape")
+
+
+#: What is done with a header besides keeping it; the answer tells whether it is kept.
+_CHECKS: dict[bytes, Callable[[ResponseHead, bytes, bytes, bytes], bool]] = {
+    b"content-length": _content_length,
+    b"transfer-encoding": _transfer_encoding,
+    b"connection": _connection,
+    b"status": _once,
+    b"content-type": _once,
+    b"date": _once,
+    b"last-modified": _once,
+    b"etag": _once,
+    b"server": _once,
+    b"location": _once,
+    b"refresh": _once,
+    b"expires": _once,
+    b"x-accel-expires": _once,
+    b"x-accel-redirect": _once,
+    b"x-accel-limit-rate": _once,
+}

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import socket
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,17 +16,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import test_documents
 from example_app import WAYS, example_app
-from harness import ROOT, Server
+from harness import Server
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import WebDriverWait
 
-DOCUMENTS = ROOT.parent / "shared" / "documents"
-CHROMIUM = shutil.which("chromium")
-CHROMEDRIVER = shutil.which("chromedriver")
+CHROMIUM = Path("/usr/bin/chromium")
+CHROMEDRIVER = Path("/usr/bin/chromedriver")
 JQUERY = Path("/usr/share/javascript/jquery/jquery.min.js")
 CDN_HOST = "cdn.bootcss.com"
 CDN_PATH = "/jquery/2.2.4/jquery.min.js"
@@ -46,24 +45,11 @@ SWITCHES = (
 )
 
 #: The location that the documents' sample project has and their printed conf lacks.
-LUA_LOCATION = b" location ~ /lua/(.+) { default_type text/html; content_by_lua_file lua/$1.lua; }"
+LUA_LOCATION = "location ~ /lua/(.+) { default_type text/html; content_by_lua_file lua/$1.lua; }"
 
-#: The module that the documents' Lua needs and they do not print.
-REQ_LUA = """
-local function getArgs()
-    local args = ngx.req.get_uri_args()
-    if ngx.req.get_method() == "POST" then
-        ngx.req.read_body()
-        for name, value in pairs(ngx.req.get_post_args()) do
-            args[name] = value
-        end
-    end
-    return args
-end
-return { getArgs = getArgs }
-"""
-
-pytestmark = pytest.mark.skipif(not (CHROMIUM and CHROMEDRIVER), reason="chromium or chromium-driver is not installed")
+#: From the tests of the documents over HTTP: their application, their mark, and a place for their module `req`.
+lualib = test_documents.lualib
+documents = test_documents.pytestmark
 
 
 class Cdn(BaseHTTPRequestHandler):
@@ -86,6 +72,9 @@ class Cdn(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    missing = [str(path) for path in (CHROMIUM, CHROMEDRIVER, JQUERY) if not path.exists()]
+    if missing:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"not installed: {', '.join(missing)}")
     with ThreadingHTTPServer(("127.0.0.1", 0), Cdn) as cdn:
         threading.Thread(target=cdn.serve_forever).start()
         options = webdriver.ChromeOptions()
@@ -103,9 +92,17 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
             cdn.shutdown()
 
 
+@contextmanager
+def serving(server: Server) -> Iterator[Server]:
+    """Runs ``server``; a browser's spare connections, which QUIT waits for as nginx's does, do not hold up its end."""
+    with server:
+        yield server
+        server.signal(signal.SIGTERM)
+
+
 @pytest.fixture(scope="module")
 def example() -> Iterator[Server]:
-    with example_app() as server:
+    with serving(example_app()) as server:
         yield server
 
 
@@ -164,53 +161,6 @@ def test_example_without_script(browser: webdriver.Chrome, example: Server) -> N
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
-@pytest.fixture
-def req_module() -> Iterator[None]:
-    """Puts the module `req` where the documents' conf looks first, an absolute path, and takes it away again."""
-    folder = Path("/Users/john/opensource/openresty-web-dev/demo7/lua")
-    file = folder / "req.lua"
-    if file.exists():
-        pytest.skip(f"{file} is there already")
-    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(REQ_LUA)
-    except OSError as error:
-        pytest.skip(f"the documents' conf names this path for its modules: {error}")
-    try:
-        yield
-    finally:
-        file.unlink()
-        for made in missing:
-            made.rmdir()
-
-
-@pytest.fixture
-def login_app(req_module: None) -> dict[str, bytes]:
-    """The documents' login application: its files by relative path."""
-    folder = DOCUMENTS / "login-app"
-    if not folder.exists():
-        pytest.skip(f"the documents are not at {DOCUMENTS}")
-    if not JQUERY.exists():
-        pytest.skip(f"jQuery (Debian's libjs-jquery) is not at {JQUERY}")
-    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-
-
-@contextmanager
-def serving(files: dict[str, bytes]) -> Iterator[int]:
-    """Serves the documents' application; the port that stands for its 80. Its 8080 stays."""
-    with socket.socket() as s:
-        assert s.connect_ex(("127.0.0.1", 8080)) != 0, "the documents use port 8080, and something listens there"
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = int(s.getsockname()[1])
-    others = dict(files)
-    conf = others.pop("conf/nginx.conf").decode()
-    user = ["-g", "user root;"] if os.geteuid() == 0 else []
-    with Server(conf, others, args=["--listen", f"80={port}", *user], wait=[port, 8080]):
-        yield port
-
-
 def press_link(browser: webdriver.Chrome, text: str) -> str:
     """Presses the link and answers the alert that it leads to; the alert's text."""
     browser.find_element(By.LINK_TEXT, text).click()
@@ -220,20 +170,23 @@ def press_link(browser: webdriver.Chrome, text: str) -> str:
     return message
 
 
-def test_documents_login(browser: webdriver.Chrome, login_app: dict[str, bytes]) -> None:
-    with serving(login_app) as port:
-        browser.get(f"http://localhost:{port}/")
+@documents
+def test_documents_login(browser: webdriver.Chrome, lualib: Path) -> None:
+    with serving(test_documents._login(before=test_documents._layered(lualib))) as server:
+        browser.get(f"http://localhost:{server.port}/")
         assert press_link(browser, "Login") == "Login successful"
         type_in(browser, "password", "guess")
         assert press_link(browser, "Login") == "Login failed"
 
 
-def test_documents_local_login(browser: webdriver.Chrome, login_app: dict[str, bytes]) -> None:
-    place = b"server_name localhost;"
-    conf = login_app["conf/nginx.conf"].replace(place, place + LUA_LOCATION, 1)
-    page = login_app["lua/local-login-resty-http.lua"]
-    with serving(login_app | {"conf/nginx.conf": conf, "lua/local-login.lua": page}) as port:
-        browser.get(f"http://localhost:{port}/index-local-login.html")
+@documents
+def test_documents_local_login(browser: webdriver.Chrome, lualib: Path) -> None:
+    page = (test_documents.DOCUMENTS / "login-app" / "lua" / "local-login-resty-http.lua").read_text()
+    server = test_documents._login(before=test_documents._layered(lualib))
+    server.files["lua/local-login.lua"] = page
+    server.conf = server.conf.replace("server_name localhost;", f"server_name localhost; {LUA_LOCATION}", 1)
+    with serving(server):
+        browser.get(f"http://localhost:{server.port}/index-local-login.html")
         assert press_link(browser, "Login") == "Login successful"
         assert press_link(browser, "Local Login") == "Local login successful"
         type_in(browser, "password", "guess")

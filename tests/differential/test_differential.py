@@ -52,7 +52,7 @@ def _expected(ask: Ask, seen: Seen) -> None:
             assert answer[key] == value
 
 
-@pytest.mark.parametrize(("case", "number"), _asks())
+@pytest.mark.parametrize(("case", "number"), list(_asks()))
 def test_answer(case: Case, number: int) -> None:
     """Same status, reason, headers, body and end of the connection."""
     ask = case.asks[number]

@@ -314,11 +314,11 @@ def test_keepalive(version: bytes, values: list[bytes], keepalive: bool) -> None
 
 def test_bodies_upgrades_and_expect() -> None:
     head = parsed(get(b"Content-Length: 00000000000000000000010", line=b"POST / HTTP/1.1"))
-    assert (head.content_length, head.cacheable) == (10, False)
+    assert (head.content_length, head.has_body, head.cacheable) == (10, True, True)
     head = parsed(get(b"Content-Length: 0"))
-    assert (head.content_length, head.cacheable) == (0, True)
+    assert (head.content_length, head.has_body, head.cacheable) == (0, False, True)
     head = parsed(get(b"Transfer-Encoding: Chunked"))
-    assert (head.chunked, head.content_length, head.cacheable) == (True, None, False)
+    assert (head.chunked, head.content_length, head.has_body, head.cacheable) == (True, None, True, False)
     assert head.index[b"transfer-encoding"] == b"Chunked"
     head = parsed(get(b"Connection: upgrade", b"Upgrade: websocket", b"Upgrade: x"))
     assert (head.upgrade, head.cacheable) == (b"websocket", False)

@@ -107,6 +107,9 @@ def test_unix_socket_is_for_everyone(log: ErrorLog, tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o666
     opened.close_unless_in(None)
     assert not path.exists()
+    path.touch()
+    opened.close_unless_in(None)
+    assert path.exists()
 
 
 def test_address_in_use(log: ErrorLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

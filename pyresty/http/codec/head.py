@@ -36,12 +36,15 @@ class Head:
     keepalive: bool = False  #: what the client wants; the server may still decide otherwise
     upgrade: bytes | None = None  #: the (first) Upgrade header
     expect_continue: bool = False
-    cacheable: bool = False  #: no body, no upgrade, no Expect: the Head may be remembered
+    has_body: bool = False  #: a body follows, of known length or in chunks
+    cacheable: bool = False  #: no chunks, no upgrade, no Expect: the Head may be remembered
     notices: tuple[str, ...] = ()  #: for the error log at level info: header lines that were ignored
     server: Any = None  #: for the core: the virtual server, and what its server_name regex captured
     server_match: Any = None
     location: Any = None  #: for the core: the location, and what its regex captured
     captures: Any = None
+    lua_headers: Any = None  #: for Lua: the headers as ngx.req.get_headers() shows them
+    rendered: dict[Any, bytes] | None = None  #: for the core: templates that depend on those captures alone, rendered
 
     @classmethod
     def unparsed(cls, raw: bytes, bad: BadHead) -> Head:

@@ -127,7 +127,8 @@ def settle(head: Head) -> Head:
     if value is not None:
         assert isinstance(value, bytes)
         head.expect_continue = version > 1000 and value.lower() == b"100-continue"
-    head.cacheable = not length and not head.chunked and upgrade is None and value is None
+    head.has_body = bool(length) or head.chunked
+    head.cacheable = not head.chunked and upgrade is None and value is None
     return head
 
 

@@ -21,7 +21,7 @@ CLOSING = frozenset((408, 444, 499))
 
 
 def exit_(r: Request, status: int, content: bool) -> tuple[Any, ...]:
-    """``ngx.exit(status)``: 0 goes on to the next phase; a status ends the request with it. ``content``: in the content phase."""
+    """``ngx.exit(status)``: 0 goes on to the next phase, a status ends the request. ``content``: in the content phase."""
     raise Exit(exit_code(r, int(status), content))
 
 

@@ -1,6 +1,7 @@
 """ngx.header, ngx.status, ngx.resp.get_headers: https://github.com/openresty/lua-nginx-module#ngxheaderheader
 
-Names are put into their final form once and remembered: underscores are hyphens, bytes that no header may have are percent-encoded.
+Names are put into their final form once and remembered: underscores are hyphens, bytes that no header may have are
+percent-encoded.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...http.dates import http_time, parse_http_time
 from ...http.request import Request
-from ..output import holds, send_header
+from ..output import begin, holds, send_header
 
 if TYPE_CHECKING:
     from ..vm import LuaVM
@@ -20,7 +21,9 @@ _TOKEN = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&'*
 _KEPT_NAMES = 1024
 
 #: Headers of which nginx knows only one: the last value counts.
-_SINGLE = frozenset((b"content-encoding", b"refresh", b"content-range", b"accept-ranges", b"expires", b"etag", b"e-tag", b"location"))
+_SINGLE = frozenset(
+    (b"content-encoding", b"refresh", b"content-range", b"accept-ranges", b"expires", b"etag", b"e-tag", b"location")
+)
 
 _names: dict[bytes, tuple[bytes, bytes]] = {}
 
@@ -48,7 +51,7 @@ def escape_value(value: bytes) -> bytes:
     return b"".join(b"%%%02X" % byte if byte in _CONTROLS else bytes((byte,)) for byte in value)
 
 
-def set_special(r: Request, low: bytes, value: bytes | None) -> bytes | None:
+def set_special(r: Request, name: bytes, low: bytes, value: bytes) -> bytes | None:
     """Set one of the headers that are no entries of the list; an error message if the value is no good."""
     if low == b"content-type":
         r.content_type = value or b""
@@ -57,6 +60,7 @@ def set_special(r: Request, low: bytes, value: bytes | None) -> bytes | None:
         if value and not value.isdigit():
             return b"failed to set header"
         r.content_length = int(value) if value else None
+        r.length_name = name
     elif low == b"server":
         r.server_header = value or b""
     else:
@@ -65,36 +69,46 @@ def set_special(r: Request, low: bytes, value: bytes | None) -> bytes | None:
 
 
 _SPECIAL = frozenset((b"content-type", b"content-length", b"server", b"date"))
+_KNOWN = _SPECIAL | _SINGLE | {b"last-modified"}
 
 
 def set_header(r: Request, name: bytes, low: bytes, values: tuple[bytes, ...]) -> bytes | None:
     """Replace the header by ``values``, of which empty ones count for nothing; an error message, or None."""
-    if not name:
+    if low not in _KNOWN:
+        _set_listed(r, name, low, values)
         return None
     if low in _SPECIAL:
         error = None
         for value in values or (b"",):
-            error = error or set_special(r, low, escape_value(value))
+            error = error or set_special(r, name, low, escape_value(value))
         return error
     if low == b"last-modified":
         r.last_modified = parse_http_time(values[-1]) if values else None
-        if r.last_modified is not None:
-            values = ()
-        else:
-            values = values[-1:]
+        values = () if r.last_modified is not None else values[-1:]
     elif low in _SINGLE:
         if low == b"location":
             r.location = None
         values = values[-1:]
+    _set_listed(r, name, low, values)
+    return None
+
+
+def _set_listed(r: Request, name: bytes, low: bytes, values: tuple[bytes, ...]) -> None:
+    """Set a header that is nothing but an entry of the list. A name without a letter is no name."""
+    if not name:
+        return
     headers = r.headers_out
     entries = [(name, escape_value(value)) for value in values if value]
-    for i, (key, _) in enumerate(headers):
-        if key == name or key.lower() == low:
-            rest = [entry for entry in headers[i + 1 :] if entry[0].lower() != low]
-            r.headers_out = headers[:i] + [(key, value) for _, value in entries[:1]] + rest + entries[1:]
-            return None
-    headers.extend(entries)
-    return None
+    if headers:
+        places = [i for i, (key, _) in enumerate(headers) if key == name or key.lower() == low]
+        if places:
+            # the first one is replaced, and keeps its name
+            if entries:
+                headers[places[0]] = (headers[places[0]][0], entries.pop(0)[1])
+                del places[0]
+            for i in reversed(places):
+                del headers[i]
+    headers += entries
 
 
 def get_header(r: Request, low: bytes) -> list[bytes]:
@@ -117,7 +131,7 @@ def get_header(r: Request, low: bytes) -> list[bytes]:
 
 
 def all_headers(r: Request) -> list[tuple[bytes, bytes]]:
-    """All headers of the response, as ``ngx.resp.get_headers`` shows them; names of those outside of the list are in lower case."""
+    """All headers of the response, as ``ngx.resp.get_headers`` shows them; nginx's own have names in lower case."""
     found: list[tuple[bytes, bytes]] = []
     if r.content_type:
         found.append((b"content-type", r.content_type))
@@ -166,12 +180,15 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         count = len(all_headers(vm.r))
         return count, count - len(vm.r.headers_out)
 
-    def send_head() -> None:
-        """Lua has printed something: the head is on its way, unless it has to wait for the end."""
+    def send_head() -> bool:
+        """Lua has printed something: send the head, unless it has to wait for the end; whether it has been sent."""
         r = vm.r
         assert r is not None
-        if r.version > 1000 or not holds(r):
-            send_header(r)
+        if r.version < 1001 and holds(r):
+            begin(r)
+            return False
+        send_header(r)
+        return True
 
     def get_status() -> int:
         """``ngx.status``."""

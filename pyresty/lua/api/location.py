@@ -32,7 +32,7 @@ def capture_plain(r: Request, *uris: bytes) -> Answer | Awaitable[Answer]:
         return capture(r, len(uris), *flat)
     subs = []
     for raw in uris:
-        parsed = _parsed.get(raw) or _parse(r, raw)
+        parsed = _parsed.get(raw) or _parse(raw)
         if isinstance(parsed, bytes):
             return None, parsed
         subs.append(Subrequest(r, parsed[0], parsed[1], b"GET"))
@@ -55,6 +55,11 @@ def capture(r: Request, count: int, *flat: Any) -> Answer | Awaitable[Answer]:
 
 
 def _run(r: Request, subs: list[Subrequest]) -> Answer | Awaitable[Answer]:
+    if not r.loc.conf["lua"].code_cache:
+        # without the code cache a VM belongs to a main request and its subrequests, so they share modules
+        adopt = r.server.config.lua.adopt
+        for sub in subs:
+            sub.lua = adopt(r.lua, sub.lua)
     waiting = [coro for sub in subs if (coro := begin_subrequest(sub)) is not None]
     if waiting:
         return _wait(r, subs, waiting)
@@ -82,13 +87,12 @@ def _responses(subs: list[Subrequest]) -> Answer:
 _parsed: dict[bytes, tuple[bytes, bytes | None]] = {}
 
 
-def _parse(r: Request, raw: bytes) -> tuple[bytes, bytes | None] | bytes:
+def _parse(raw: bytes) -> tuple[bytes, bytes | None] | bytes:
     """Path and arguments of a subrequest's URI, or the message that refuses it."""
     try:
         parsed = parse_unsafe_uri(raw)
     except UnsafeURI:
-        r.log(4, b'unsafe URI "%s" was detected' % raw)
-        return b"unsafe uri in argument #1: " + raw
+        return b"unsafe uri in argument #1: " + raw.partition(b"\0")[0]
     if len(_parsed) >= 1024:
         _parsed.clear()
     _parsed[raw] = parsed
@@ -107,7 +111,7 @@ def _make(r: Request, flat: tuple[Any, ...], at: int) -> tuple[Subrequest | byte
     at += 1
     extra_headers = flat[at : at + 2 * count]
     at += 2 * count
-    parsed = _parsed.get(raw) or _parse(r, raw)
+    parsed = _parsed.get(raw) or _parse(raw)
     if isinstance(parsed, bytes):
         return parsed, at
     uri, own_args = parsed
@@ -115,6 +119,8 @@ def _make(r: Request, flat: tuple[Any, ...], at: int) -> tuple[Subrequest | byte
         args = own_args
     elif own_args:
         args = own_args + b"&" + args if args else own_args
+    elif not args:
+        args = own_args
     if not may_go_deeper(r):
         return b"failed to issue subrequest: -1", at
     sub = Subrequest(r, uri, args, method)
@@ -134,23 +140,23 @@ def _make(r: Request, flat: tuple[Any, ...], at: int) -> tuple[Subrequest | byte
         error = _set_var(sub, extra_vars[i], extra_vars[i + 1])
         if error is not None:
             r.log(4, error)
-            return b"failed to issue subrequest: -1", at
+            return b"failed to adjust the subrequest: -1", at
     return sub, at
 
 
 def _set_body(sub: Subrequest, r: Request, body: Any, method: bytes, flags: int) -> None:
-    """Give the subrequest its body: the option's, or the parent's for PUT and POST or where always forwarded."""
-    length = None
+    """Give the subrequest its body: the option's, or the parent's for PUT and POST or where always forwarded.
+
+    The parent's Content-Length goes with its body. ngx_lua: ``ngx_http_lua_adjust_subrequest``.
+    """
     if body is not False:
         sub.body = RequestBody(r.main)
         sub.body.set_data(body)
-        length = len(body)
+        sub.set_header_in(b"Content-Length", [b"%d" % len(body)])
     elif flags & FORWARD or method in (b"PUT", b"POST"):
         sub.body = r.body
-        if r.body is not None and r.body.complete:
-            length = r.body.size
-    if length is not None:
-        sub.set_header_in(b"Content-Length", [b"%d" % length])
+        if r.head.chunked:
+            sub.set_header_in(b"Content-Length", [])
     elif b"content-length" in sub.index:
         sub.set_header_in(b"Content-Length", [])
     if b"transfer-encoding" in sub.index:

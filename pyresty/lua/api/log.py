@@ -22,7 +22,8 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         """Write a message, with the request's context if there is one."""
         r = vm.r
         if r is None:
-            vm.config.error_log.write(level, message + b", context: " + vm.context)
+            where = b"" if vm.context == b"init_by_lua*" else b", context: " + vm.context
+            vm.config.error_log.write(level, message + where)
         else:
             r.log(level, message)
 

@@ -18,12 +18,14 @@ def change_uri(r: Request, uri: bytes) -> None:
     r.uri = uri
     r.internal = True
     r.valid_unparsed_uri = False
+    r.valid_location = False
     r.uri_changed = False
 
 
 def jump(r: Request, uri: bytes) -> tuple[Any, ...]:
     """``ngx.req.set_uri(uri, true)``: choose a location again; what Lua knew of the request is forgotten."""
     change_uri(r, uri)
+    r.valid_location = True
     r.uri_changed = True
     r.server.config.lua.release(r)
     raise Exit(None)
@@ -71,9 +73,16 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
 
     def req_headers(start: int, most: int, raw: bool) -> tuple[bytes, ...]:
         """At most ``most`` headers from number ``start`` on: name, value, name, value …"""
+        r = request()
+        usual = start == 0 and not raw and not r.headers_owned and len(r.headers_in) <= most
+        if usual and r.head.lua_headers is not None:
+            known: tuple[bytes, ...] = r.head.lua_headers
+            return known
         flat: list[bytes] = []
-        for name, value in request().headers_in[int(start) : int(start + most)]:
+        for name, value in r.headers_in[int(start) : int(start + most)]:
             flat += (name if raw else name.lower(), value)
+        if usual:
+            r.head.lua_headers = tuple(flat)
         return tuple(flat)
 
     def req_headers_count() -> int:

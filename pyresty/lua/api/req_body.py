@@ -39,14 +39,14 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
     """What the Lua side calls."""
 
     def body_read() -> bool:
-        """Whether there is nothing to wait for: the body is there, was thrown away, or is not this request's to read."""
+        """Whether there is nothing to wait for: the body is there, thrown away, or not this request's to read."""
         r = vm.r
         assert r is not None
         if r.body is None:
             if r.is_subrequest or r.discarded:
                 return True
             r.body = RequestBody(r)
-        return r.body.complete and (r.body.data is not None or r.body.path is not None)
+        return r.body.path is not None or r.body.data is not None or r.body.read_now()
 
     def discard_body() -> bool:
         """``ngx.req.discard_body()``; False if the body is malformed."""
@@ -88,16 +88,18 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         r.set_header_in(b"Content-Length", [b"%d" % len(data)])
 
     def set_body_file(name: bytes, clean: bool) -> bytes | None:
-        """Replace the body by a file's content, the file to be removed at the end if ``clean``; an error message, or None."""
+        """Replace the body by a file, to be removed at the end if ``clean``; an error message, or None."""
         r = vm.r
         assert r is not None and r.body is not None
         path = os.fsdecode(name)
+        failed = b"stat()"
         try:
-            with open(path, "rb") as file:
-                size = os.fstat(file.fileno()).st_size
-        except OSError as error:
-            r.log(CRIT, f'open() "{path}" failed ({error.errno}: {error.strerror})')
-            return b'open() "%s" failed' % name
+            size = os.stat(path).st_size
+            failed = b"open()"
+            with open(path, "rb"):
+                pass
+        except (OSError, ValueError):
+            return b'%s "%s" failed' % (failed, name)
         r.body.set_file(path, size)
         r.set_header_in(b"Content-Length", [b"%d" % size])
         if clean:

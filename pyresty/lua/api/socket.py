@@ -1,310 +1,275 @@
 """ngx.socket.tcp: https://github.com/openresty/lua-nginx-module#ngxsockettcp
 
-What can be answered from the buffer is answered by a plain call; only what has to wait is an operation. Sockets are known to Lua by
-number, and belong to the request that made them: they are closed at its end at the latest.
+What can be answered from the bytes that are here is answered by a plain call; only what has to wait is an operation.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import os
+import socket
 from collections.abc import Callable
-from socket import SOCK_STREAM
 from typing import TYPE_CHECKING, Any
 
 from ...http.request import Request
 from ...process.logs import ERR
-from ..cosocket import POOLS, CoSocket, os_text
+from ...upstream.address import BadAddress, parse_url
+from ..cosocket import ALL, ANY, LINE, SIZE, UNTIL, Answer, os_reason
+from ..socket_connect import connect
+from ..socket_object import BAD_REQUEST, CLOSED, CONNECTING, DIALLING, RESOLVING, WAIT, CoSocket, sockets
+from ..socket_pool import POOLS, pool_for
 
 if TYPE_CHECKING:
     from ..vm import LuaVM
 
+#: The options of ``setoption``.
+_OPTIONS = {
+    b"keepalive": (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+    b"reuseaddr": (socket.SOL_SOCKET, socket.SO_REUSEADDR),
+    b"tcp-nodelay": (socket.IPPROTO_TCP, socket.TCP_NODELAY),
+    b"sndbuf": (socket.SOL_SOCKET, socket.SO_SNDBUF),
+    b"rcvbuf": (socket.SOL_SOCKET, socket.SO_RCVBUF),
+    b"keepintvl": (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL),
+    b"keepcnt": (socket.IPPROTO_TCP, socket.TCP_KEEPCNT),
+}
 
 
-class UnknownHost(Exception):
-    """A name that could not be resolved; its text is what Lua sees."""
+def read(r: Request, number: int, timeout: float) -> asyncio.Future[Answer]:
+    """Wait for what a call has found missing. ``timeout`` in milliseconds, 0 for the configured one."""
+    peer = sockets[int(number)].peer
+    assert peer is not None
+    return peer.wait(timeout / 1000 if timeout > 0 else r.loc.conf["lua"].socket_read_timeout)
 
 
-Answer = tuple[Any, ...]
-
-_sockets: dict[int, CoSocket] = {}
-_by_request: dict[Request, set[CoSocket]] = {}
-_last = 0
-
-CLOSED: Answer = (None, b"closed")
-
-
-def _register(socket: CoSocket, r: Request) -> int:
-    global _last
-    _last += 1
-    socket.number = _last
-    socket.owner = r
-    _sockets[_last] = socket
-    mine = _by_request.get(r.main)
-    if mine is None:
-        mine = _by_request[r.main] = set()
-        r.main.at_end(close_all)
-    mine.add(socket)
-    return _last
-
-
-def _unregister(socket: CoSocket) -> None:
-    _sockets.pop(socket.number, None)
-    if socket.owner is not None:
-        _by_request[socket.owner.main].discard(socket)
-
-
-def close_all(r: Request) -> None:
-    """The request has ended: close what it left open."""
-    for socket in _by_request.pop(r):
-        _sockets.pop(socket.number, None)
-        socket.close()
-
-
-def count() -> int:
-    """How many sockets Lua holds, for the tests that look for leaks."""
-    return len(_sockets)
-
-
-def _log(r: Request, text: str) -> None:
-    if r.loc.conf["lua"].socket_log_errors:
-        r.log(ERR, text)
-
-
-# -- connect
-
-
-async def connect(r: Request, host: bytes, port: float, pool: bytes | bool, timeout: float) -> Answer:
-    """Connect; ``port`` is -1 for a unix socket whose path is ``host``. Returns the number and how often it was reused."""
-    unix = port < 0
-    key = pool if isinstance(pool, bytes) else host if unix else b"%s:%d" % (host, int(port))
-    kept = POOLS.get(key)
-    if kept is not None:
-        return _register(kept, r), kept.reused
-    conf = r.loc.conf["lua"]
-    seconds = timeout / 1000 if timeout > 0 else conf.socket_connect_timeout
-    loop = r.conn.loop
-    target = ""
-    try:
-        if unix:
-            path = host[5:].decode("utf-8", "surrogateescape")
-            target = host.decode("utf-8", "surrogateescape")
-            _, made = await asyncio.wait_for(loop.create_unix_connection(lambda: CoSocket(loop, key), path), seconds)
-        else:
-            address = await _address(r, host)
-            target = f"{address}:{int(port)}"
-            _, made = await asyncio.wait_for(loop.create_connection(lambda: CoSocket(loop, key), address, int(port)), seconds)
-    except UnknownHost as error:
-        return None, str(error).encode()
-    except asyncio.TimeoutError:
-        _log(r, f"lua tcp socket connect timed out, when connecting to {target}")
-        return None, b"timeout"
-    except OSError as error:
-        text = os_text(error)
-        if conf.socket_log_errors:
-            where = f" to {target}" if unix else ""
-            r.log(ERR, f"connect(){where} failed ({error.errno}: {os.strerror(error.errno or 0)})")
-        return None, text
-    return _register(made, r), 0
-
-
-async def _address(r: Request, host: bytes) -> str:
-    text = host.decode("ascii", "replace")
-    try:
-        return str(ipaddress.ip_address(text.strip("[]")))
-    except ValueError:
-        pass
-    resolver = r.loc.core.resolver
-    if resolver is not None:
-        try:
-            return str((await resolver.resolve(host))[0])
-        except OSError as error:
-            raise UnknownHost(str(error)) from None
-    try:
-        found = await r.conn.loop.getaddrinfo(text, None, type=SOCK_STREAM)
-    except OSError:
-        raise UnknownHost(f"{text} could not be resolved (3: Host not found)") from None
-    return str(found[0][4][0])
-
-
-# -- send
-
-
-async def wait_sent(r: Request, number: float, timeout: float) -> Answer:
-    """Wait until the peer has taken what ``send`` wrote."""
-    socket = _sockets.get(int(number))
-    if socket is None:
-        return CLOSED
-    seconds = timeout / 1000 if timeout > 0 else r.loc.conf["lua"].socket_send_timeout
-    while socket.write_paused and socket.error is None:
-        if not await socket.drained(seconds):
-            _log(r, "lua tcp socket write timed out")
-            return None, b"timeout"
-    if socket.error is not None:
-        return None, socket.error
-    return (1,)
-
-
-# -- receive
-
-
-def _line(socket: CoSocket) -> bytes | None:
-    end = socket.buffer.find(b"\n")
-    if end < 0:
-        return None
-    line = socket.take(end + 1)[:-1]
-    return line.replace(b"\r", b"") if b"\r" in line else line
-
-
-def _try(socket: CoSocket, mode: float) -> bytes | None:
-    """What the buffer has for ``receive``: ``mode`` is a size, -1 for a line, -2 for everything up to the end."""
-    if mode >= 0:
-        size = int(mode)
-        return socket.take(size) if len(socket.buffer) >= size else None
-    if mode == -1:
-        return _line(socket)
-    return socket.take_all() if socket.eof else None
-
-
-async def receive(r: Request, number: float, mode: float, timeout: float) -> Answer:
-    """Wait for what ``receive`` asked for. Returns the data, or None, the error and what there was."""
-    socket = _sockets.get(int(number))
-    if socket is None:
-        return CLOSED
-    seconds = timeout / 1000 if timeout > 0 else r.loc.conf["lua"].socket_read_timeout
-    while True:
-        data = _try(socket, mode)
-        if data is not None:
-            return (data,)
-        if socket.eof:
-            partial = socket.take_all()
-            error = socket.error or b"closed"
-            _finish(socket)
-            return None, error, partial
-        if not await socket.more(seconds):
-            _log(r, "lua tcp socket read timed out")
-            return None, b"timeout", socket.take_all()
-        if _sockets.get(socket.number) is not socket:
-            return None, b"closed", b""
-
-
-async def receive_any(r: Request, number: float, size: float, timeout: float) -> Answer:
-    """Wait for any bytes, at most ``size``."""
-    socket = _sockets.get(int(number))
-    if socket is None:
-        return CLOSED
-    seconds = timeout / 1000 if timeout > 0 else r.loc.conf["lua"].socket_read_timeout
-    while not socket.buffer:
-        if socket.eof:
-            error = socket.error or b"closed"
-            _finish(socket)
-            return None, error
-        if not await socket.more(seconds):
-            _log(r, "lua tcp socket read timed out")
-            return None, b"timeout"
-    return (socket.take(int(size)),)
-
-
-def _until(socket: CoSocket, pattern: bytes, inclusive: bool, size: float) -> tuple[bytes, bool] | None:
-    """The bytes before ``pattern`` and whether it was reached; at most ``size`` of them if that isn't 0. None: not enough yet."""
-    buffer = socket.buffer
-    at = buffer.find(pattern)
-    limit = int(size)
-    if at >= 0:
-        end = at + len(pattern) if inclusive else at
-        if limit and end > limit:
-            return socket.take(limit), False
-        data = socket.take(at + len(pattern))
-        return data if inclusive else data[:at], True
-    if limit and len(buffer) - len(pattern) + 1 >= limit:
-        return socket.take(limit), False
-    return None
-
-
-async def receive_until(r: Request, number: float, pattern: bytes, inclusive: bool, size: float, timeout: float) -> Answer:
-    """Wait for a pattern. Returns the data and whether the pattern was reached, or None, the error and what there was."""
-    socket = _sockets.get(int(number))
-    if socket is None:
-        return CLOSED
-    seconds = timeout / 1000 if timeout > 0 else r.loc.conf["lua"].socket_read_timeout
-    while True:
-        found = _until(socket, pattern, inclusive, size)
-        if found is not None:
-            return found
-        if socket.eof:
-            partial = socket.take_all()
-            error = socket.error or b"closed"
-            _finish(socket)
-            return None, error, partial
-        if not await socket.more(seconds):
-            _log(r, "lua tcp socket read timed out")
-            return None, b"timeout", socket.take_all()
-
-
-def _finish(socket: CoSocket) -> None:
-    """The peer has closed: so do we."""
-    _unregister(socket)
-    socket.close()
+async def sent(r: Request, number: int, timeout: float) -> Answer:
+    """Wait until the kernel has taken what ``socket_send`` was given."""
+    u = sockets[int(number)]
+    assert u.peer is not None
+    answer = await u.peer.sent(timeout / 1000 if timeout > 0 else r.loc.conf["lua"].socket_send_timeout)
+    if answer[0] is None and not u.write_closed:
+        u.log(b"lua tcp socket write timed out")
+        u.write_closed = True
+    return answer
 
 
 def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
-    """What the Lua side calls."""
+    """What the Lua side calls. A number is 0 for an object that was never connected."""
 
-    def socket_send(number: float, data: bytes) -> Any:
-        """Write; 0: written, 1: written but the peer is slow (wait), or None and the error."""
-        socket = _sockets.get(int(number))
-        if socket is None:
-            return CLOSED
-        if socket.error is not None:
-            return None, socket.error
-        socket.transport.write(data)
-        return 1 if socket.write_paused else 0
-
-    def socket_receive(number: float, mode: float) -> bytes | None:
-        """What the buffer has already, or None."""
-        socket = _sockets.get(int(number))
-        return None if socket is None else _try(socket, mode)
-
-    def socket_close(number: float) -> bool:
-        """Close; False if it was closed already."""
-        socket = _sockets.get(int(number))
-        if socket is None:
-            return False
-        _finish(socket)
-        return True
-
-    def socket_keepalive(number: float, timeout: float, size: float) -> bytes | None:
-        """Put into the pool; an error text, or None."""
-        socket = _sockets.get(int(number))
-        if socket is None:
-            return b"closed"
-        if socket.buffer:
-            _finish(socket)
-            return b"unread data in buffer"
-        if socket.eof or socket.error is not None:
-            _finish(socket)
-            return b"connection in dubious state"
+    def closed(u: CoSocket | None, action: bytes, number: int) -> int:
         r = vm.r
         assert r is not None
+        if r.loc.conf["lua"].socket_log_errors:
+            peer = u.peer if u is not None else None
+            pointers = int(number) if u is None else id(u), 0 if peer is None else id(peer)
+            eof = u is not None and u.eof
+            text = b"attempt to %s data on a closed socket: u:%016X, c:%016X, ft:0 eof:%d" % (action, *pointers, eof)
+            r.log(ERR, text if u is None else text + u.where())
+        return CLOSED
+
+    def reader(number: int) -> Any:
+        """The connection to read from, or why that is refused."""
+        u = sockets.get(number)
+        if u is None:
+            return closed(None, b"receive", number)
+        peer = u.peer
+        if peer is None or u.read_closed:
+            return CONNECTING if u.connecting == DIALLING else closed(u, b"receive", number)
+        if u.r is not vm.r:
+            return BAD_REQUEST
+        if peer.reader is not None or u.connecting:
+            return u.busy(True, False) or peer
+        return peer
+
+    def socket_bind(address: bytes) -> bool:
+        """Whether ``bind`` can use this address."""
+        try:
+            url = parse_url(address, 0, False)
+        except BadAddress:
+            return False
+        return url.address is not None and not url.is_unix
+
+    def socket_connect(number: int, key: bytes) -> Answer:
+        """Prepare a connect: (1, number) if the pool ``key`` had a connection, (0, number) if ``connect`` must make one.
+
+        Or (code,) where it is refused.
+        """
+        r = vm.r
+        assert r is not None
+        if number:
+            u = sockets.get(number)
+            if u is None or u.r is not r:
+                return (BAD_REQUEST,)
+            if u.connecting:
+                return (CONNECTING,)
+            busy = u.busy(True, True)
+            if busy and busy != CLOSED:
+                return (busy,)
+            u.finalize()
+        else:
+            u = CoSocket(r)
+        u.key = key
+        u.pool = pool = POOLS.get(key)
+        if pool is not None:
+            peer = pool.pop()
+            if peer is not None:
+                u.attach(peer)
+                return 1, u.number
+        u.connecting = RESOLVING
+        return 0, u.number
+
+    def socket_line(number: int) -> Any:
+        """``receive`` of a line: the line, WAIT, why it is refused, or (None, error, what there was)."""
+        u = sockets.get(number)
+        if u is not None and u.r is vm.r and not u.read_closed:
+            peer = u.peer
+            if peer is not None and peer.reader is None:
+                buf, pos = peer.buf, peer.pos
+                end = buf.find(b"\n", pos)
+                if end < 0:
+                    return peer.want(LINE, 0) or WAIT
+                peer.pos = end + 1
+                peer.size -= end + 1 - pos
+                peer.fresh = False
+                line = buf[pos:end]
+                return line.replace(b"\r", b"") if b"\r" in line else line
+        return reader(number)
+
+    def socket_receive(number: int, mode: float) -> Any:
+        """``receive``: ``mode`` is a size, or -2 for everything."""
+        u = sockets.get(number)
+        if u is not None and u.r is vm.r and not u.read_closed:
+            peer = u.peer
+            if peer is not None and peer.reader is None:
+                if mode == -2:
+                    return peer.want(ALL, 0) or WAIT
+                size = int(mode)
+                if peer.size >= size:
+                    return peer.take(size)
+                return peer.want(SIZE, size) or WAIT
+        return reader(number)
+
+    def socket_any(number: int, size: float) -> Any:
+        """``receiveany``."""
+        peer = reader(number)
+        return peer if peer.__class__ is int else peer.want(ANY, int(size)) or WAIT
+
+    def socket_until(number: int, pattern: bytes, inclusive: bool, size: float) -> Any:
+        """The iterator of ``receiveuntil``: the data and whether the pattern was reached."""
+        u = sockets.get(number)
+        if u is None or u.peer is None or u.read_closed:
+            return CONNECTING if u is not None and u.connecting == DIALLING else CLOSED  # (nothing is logged)
+        peer = reader(number)
+        return peer if peer.__class__ is int else peer.want(UNTIL, int(size), pattern, inclusive) or WAIT
+
+    def socket_check_read(number: int) -> int:
+        """Why reading is refused; 0 if it isn't."""
+        peer = reader(number)
+        return peer if peer.__class__ is int else 0
+
+    def socket_check_send(number: int) -> int:
+        """Why sending is refused; 0 if it isn't."""
+        u = sockets.get(number)
+        if u is None:
+            return closed(None, b"send", number)
+        peer = u.peer
+        if peer is None or u.write_closed:
+            return CONNECTING if u.connecting == DIALLING else closed(u, b"send", number)
+        if u.r is not vm.r:
+            return BAD_REQUEST
+        return u.busy(False, True)
+
+    def socket_send(number: int, data: bytes) -> Any:
+        """``send``: the number of bytes, WAIT if the peer is slow, why it is refused, or (None, error)."""
+        u = sockets.get(number)
+        if u is None or u.peer is None or u.write_closed or u.r is not vm.r or u.peer.writer is not None:
+            refused = socket_check_send(number)
+            assert refused
+            return refused
+        if not data:
+            return 0
+        try:
+            return len(data) if u.peer.send(data) else WAIT
+        except OSError as error:
+            return None, u.send_failed(error)
+
+    def socket_close(number: int) -> int:
+        """``close``: 1, or why it is refused."""
+        u = sockets.get(number)
+        if u is None or u.peer is None or (u.read_closed and u.write_closed):
+            return CONNECTING if u is not None and u.connecting == DIALLING else CLOSED
+        if u.r is not vm.r:
+            return BAD_REQUEST
+        refused = u.busy(True, True)
+        if not refused:
+            u.finalize()
+        return refused or 1
+
+    def socket_keepalive(number: int, timeout: float | None, size: float | None) -> Any:
+        """``setkeepalive``: 1, why it is refused, an error text, or 0 for a size that can't be.
+
+        ``timeout`` in milliseconds; None is what is configured, for ``size`` too.
+        """
+        r = vm.r
+        assert r is not None
+        u = sockets.get(number)
+        peer = u.peer if u is not None else None
+        if u is None or peer is None or u.read_closed or u.write_closed or peer.eof:
+            return CONNECTING if u is not None and u.connecting == DIALLING else CLOSED
+        if u.r is not r:
+            return BAD_REQUEST
+        if peer.reader is not None or peer.writer is not None:
+            refused = u.busy(True, True)
+            if refused:
+                return refused
+        if peer.size:
+            if not peer.fresh:
+                return b"unread data in buffer"
+            u.finalize()
+            return b"connection in dubious state"
         conf = r.loc.conf["lua"]
-        seconds = timeout / 1000 if timeout >= 0 else conf.socket_keepalive_timeout
-        _unregister(socket)
-        POOLS.put(socket, seconds, int(size) if size > 0 else conf.socket_pool_size)
-        return None
+        pool = POOLS.get(u.key)
+        if pool is None:
+            wanted: int = conf.socket_pool_size if size is None else int(size)
+            if wanted <= 0:
+                return 0
+            pool = pool_for(u.key, wanted)
+        u.peer = None
+        u.read_closed = u.write_closed = True
+        pool.put(peer, conf.socket_keepalive_timeout if timeout is None else max(timeout, 0) / 1000, u.pool is not None)
+        return 1
 
-    return {
-        "socket_send": socket_send,
-        "socket_receive": socket_receive,
-        "socket_close": socket_close,
-        "socket_keepalive": socket_keepalive,
-    }
+    def socket_reused(number: int) -> int:
+        """``getreusedtimes``; CLOSED without a connection."""
+        u = sockets.get(number)
+        if u is None or u.peer is None or (u.read_closed and u.write_closed):
+            return CLOSED
+        return u.peer.reused
+
+    def socket_option(number: int, name: bytes, value: float | None) -> Any:
+        """Set (or with None get) an option of the system's: its value, CLOSED, or (None, error)."""
+        option = _OPTIONS.get(name)
+        if option is None:
+            return None, b"unsupported option " + name
+        u = sockets.get(number)
+        if u is None or u.peer is None or u.peer.lost:
+            return CLOSED
+        try:
+            if value is None:
+                return u.peer.sock.getsockopt(*option)
+            u.peer.sock.setsockopt(*option, int(value))
+        except OSError as error:
+            return None, os_reason(error)
+        return 1
+
+    def socket_fd(number: int) -> int:
+        """``getfd``; CLOSED without a connection."""
+        u = sockets.get(number)
+        return CLOSED if u is None or u.peer is None else u.peer.sock.fileno()
+
+    table = (
+        socket_bind, socket_connect, socket_line, socket_receive, socket_any, socket_until, socket_check_read,
+        socket_check_send, socket_send, socket_close, socket_keepalive, socket_reused, socket_option, socket_fd,
+    )  # fmt: skip
+    return {function.__name__: function for function in table}
 
 
-OPERATIONS = {
-    "connect": connect,
-    "wait_sent": wait_sent,
-    "receive": receive,
-    "receive_any": receive_any,
-    "receive_until": receive_until,
-}
+OPERATIONS = {"connect": connect, "read": read, "sent": sent}

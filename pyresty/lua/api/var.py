@@ -24,6 +24,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
             if variable is None or variable.get is None:
                 return None
             getter = getters[name] = variable.get
+        assert vm.r is not None
         value: bytes | None = getter(vm.r)
         return value
 
@@ -41,6 +42,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
             )
         if variable.set is None:
             return b'variable "%s" not changeable' % name
+        assert vm.r is not None
         variable.set(vm.r, value)
         return None
 

@@ -23,15 +23,14 @@ rawset(ngx, "exit", function(status)
         error("no request found", 2)
     end
     if type(status) ~= "number" then
-        error("bad argument #2 to 'ngx_http_lua_ffi_exit' (cannot convert '" .. type(status) .. "' to 'int')", 2)
+        error("bad argument #2 to 'ngx_lua_ffi_exit' (cannot convert '" .. type(status) .. "' to 'int')", 2)
     end
     status = status - status % 1
     if status == -2 or status == -4 then
         error("bad argument to 'ngx.exit': does not accept NGX_AGAIN or NGX_DONE", 2)
     end
     require_phase(EXITING, 2)
-    if r.sent and status >= 300 and not CLOSING[status] then
-        rt.send_head(r)
+    if status >= 300 and not CLOSING[status] and rt.head_sent(r) then
         local sent = py.get_status()
         if status ~= sent then
             py.log(ERR, "attempt to set status " .. status .. " via ngx.exit after sending out the response status " .. sent)
@@ -63,7 +62,7 @@ rawset(ngx, "exec", function(...)
     elseif kind ~= "string" and kind ~= "nil" then
         bad_argument(2, "string, number, or table expected, but got " .. kind, 2)
     end
-    if r.sent then
+    if rt.head_sent(r) then
         error("attempt to call ngx.exec after sending out response headers", 2)
     end
     wait(OP_EXEC, uri, args)
@@ -86,7 +85,7 @@ rawset(ngx, "redirect", function(...)
         status = 302
     end
     local r = require_phase(ENDING, 2)
-    if r.sent then
+    if rt.head_sent(r) then
         error("attempt to call ngx.redirect after sending out the headers", 2)
     end
     local unsafe, shown = rt.unsafe_byte(uri)

@@ -13,12 +13,16 @@ local set_header, get_header = py.set_header, py.get_header
 local ERR = 4
 local MAX_HEADERS = 100
 
--- Something has been printed: send the head, if that is not done yet, and keep the state, so that the rest is not taken for all.
-local function send_head(r)
-    py.send_head()
-    rt.keep(r)
+-- Whether the head has been sent. If something has been printed it is sent now, unless the output is held until its length is known;
+-- the state is kept, so that what is printed next is not taken for all there is.
+local function head_sent(r)
+    if r.sent then
+        rt.keep(r)
+        return py.send_head()
+    end
+    return false
 end
-rt.send_head = send_head
+rt.head_sent = head_sent
 
 local function values(n, first, ...)
     if n < 2 then
@@ -33,18 +37,14 @@ end
 
 rawset(ngx, "header", setmetatable({}, {
     __index = function(_, key)
-        local r = require_request(2)
-        if r.sent then
-            send_head(r)
-        end
+        head_sent(require_request(2))
         if type(key) ~= "string" then
             key = tostring(key)
         end
         return pack_values(get_header(key))
     end,
     __newindex = function(_, key, value)
-        local r = require_request(2)
-        if r.sent then
+        if head_sent(require_request(2)) then
             py.log(ERR, "attempt to set ngx.header.HEADER after sending out response headers")
             return
         end
@@ -118,9 +118,7 @@ rawset(ngx, "resp", {
         else
             max = rt.check_number(max, 1, 2)
         end
-        if r.sent then
-            send_head(r)
-        end
+        head_sent(r)
         if max <= 0 then
             return (rt.header_table(py.resp_headers, 0, raw and true or false))
         end
@@ -135,10 +133,7 @@ rawset(ngx, "resp", {
 })
 
 rt.getters.status = function()
-    local r = require_request(2)
-    if r.sent then
-        send_head(r)
-    end
+    head_sent(require_request(2))
     return py.get_status()
 end
 
@@ -148,7 +143,7 @@ rt.setters.status = function(value)
     if not status then
         error("bad argument #2 to 'set_status' (cannot convert '" .. type(value) .. "' to 'int')", 2)
     end
-    if r.sent then
+    if head_sent(r) then
         py.log(ERR, "attempt to set ngx.status after sending out response headers")
         return
     end

@@ -9,14 +9,13 @@ local rt = ...
 local load, loadstring, setfenv, setmetatable, type, error, tostring, rawset, rawget, pairs =
     load, loadstring, setfenv, setmetatable, type, error, tostring, rawset, rawget, pairs
 local byte, sub, find, gsub = string.byte, string.sub, string.find, string.gsub
-local co_running = coroutine.running
-local WARN = 5
+local co_running, getinfo = coroutine.running, debug.getinfo
+local ERR, WARN = 4, 5
 local py = rt.py
 local G = _G
 
 local chunks = {} -- number → function (code cache on), or factory of functions (off)
 local fresh = {} -- number → true for factories
-local names = {} -- chunk names of factories, for tracebacks
 
 -- Compile; answers an error message, or nil. Bytecode cannot be wrapped: it is loaded anew for each instance.
 function rt.compile(number, source, name, factory)
@@ -40,7 +39,6 @@ function rt.compile(number, source, name, factory)
                 return err
             end
             chunks[number] = made
-            names[gsub(name, "^[=@]", "")] = true
         end
         fresh[number] = true
     else
@@ -49,33 +47,35 @@ function rt.compile(number, source, name, factory)
     end
 end
 
--- In a factory the user's main chunk is a function that starts in line 1.
-function rt.is_main_chunk(info)
-    return info.linedefined == 1 and names[info.short_src] or false
-end
+-- What a factory has made, for tracebacks: the user's main chunk is a function there.
+local mains = setmetatable({}, { __mode = "k" })
+rt.mains = mains
 
 local base = {} -- what fresh globals start with, beside what they inherit from the real ones
 
-local function load_fresh(name, level)
+local LOADING = newproxy() -- stands for a module that is being loaded, or whose loading failed
+
+-- (Errors are at level 2: this is called by a tail call.)
+local function load_fresh(name)
     local r = rt.r
     local loaded = r and r.loaded
     if not loaded then
         return rt.require(name)
     end
     local module = loaded[name]
-    if module ~= nil then
+    if module == LOADING then
+        -- the caller may have been called by us, having called us in turn by a tail call
+        local caller = getinfo(2, "S")
+        error("loop or previous error loading module '" .. name .. "'", caller.short_src ~= "(pyresty)" and 2 or 0)
+    elseif module then
         return module
-    end
-    local shared = rt.shared_modules[name]
-    if shared ~= nil then
-        return shared
     end
     if sub(name, 1, 8) == "pyresty." then -- internals of the bundled library hold no state of a request
         return rt.require(name)
     end
     local preload = package.preload[name]
     if preload == nil then
-        local number, source, chunkname = py.module(name)
+        local number, source, chunkname = py.module(name, r.env.package.path)
         if not number then
             -- not Lua source: a C module, or nowhere to be found; the real require says so
             return rt.require(name)
@@ -83,17 +83,20 @@ local function load_fresh(name, level)
         if source then
             local err = rt.compile(number, source, chunkname, true)
             if err then
-                error("error loading module '" .. name .. "' from file '" .. sub(chunkname, 2) .. "':\n\t" .. err, level + 1)
+                py.forget_module(sub(chunkname, 2))
+                error("error loading module '" .. name .. "' from file '" .. sub(chunkname, 2) .. "':\n\t" .. err, 2)
             end
         end
         local factory = chunks[number]
         setfenv(factory, r.env)
         preload = factory()
+        mains[preload] = true
     end
+    loaded[name] = LOADING
     local result = preload(name)
     if result ~= nil then
         loaded[name] = result
-    elseif loaded[name] == nil then
+    elseif loaded[name] == LOADING then
         loaded[name] = true
     end
     return loaded[name]
@@ -102,11 +105,11 @@ end
 base.require = function(name)
     if type(name) ~= "string" then
         if type(name) ~= "number" then
-            error("bad argument #1 to 'require' (string expected, got " .. (name == nil and "no value" or type(name)) .. ")", 2)
+            rt.bad_argument(1, "string expected, got " .. type(name), 2)
         end
         name = tostring(name)
     end
-    return load_fresh(name, 2)
+    return load_fresh(name)
 end
 
 -- Writing a global while serving is a mistake worth a warning, as in OpenResty.
@@ -124,18 +127,48 @@ function rt.guard_globals()
     setmetatable(G, { __newindex = write_global })
 end
 
-local inherit = { __index = G, __newindex = write_global }
+local inherit = { __newindex = write_global }
+local standard = {} -- modules that are the same for every request even with lua_code_cache off
+local with_standard = { __index = standard }
 
 local function fresh_env(r)
     local env = { require = base.require }
     env._G = env
-    local loaded = { _G = env }
-    env.package = setmetatable({ loaded = loaded }, { __index = package })
+    env.package = setmetatable({}, { __index = package })
+    local loaded = setmetatable({ _G = env, package = env.package }, with_standard)
+    env.package.loaded = loaded
     r.env, r.loaded = setmetatable(env, inherit), loaded
+    local init = rt.init and chunks[rt.init]
+    if init then
+        -- As in OpenResty, where each request has a new VM then, init_by_lua runs for each.
+        local phase = r.phase
+        r.phase = "init"
+        setfenv(init, env)
+        local ok, err = pcall(init())
+        r.phase = phase
+        if not ok then
+            py.log(ERR, "init_by_lua error: " .. tostring(err))
+        end
+    end
     return env
 end
 
--- The function to run for chunk `number` in the request `r`.
+-- To be called before init_by_lua runs: what requests with lua_code_cache off find in their globals is what is there now.
+function rt.keep_globals()
+    local kept = {}
+    for key, value in pairs(G) do
+        kept[key] = value
+    end
+    inherit.__index = kept
+    standard.ngx, standard.ndk = ngx, ndk
+end
+
+-- With lua_code_cache off, `number` is the factory of init_by_lua.
+function rt.set_init(number)
+    rt.init = number
+end
+
+-- The function to run for chunk `number` in the request `r`, and its globals if they are not the real ones.
 function rt.instance(number, r)
     local fn = chunks[number]
     if not fn then
@@ -144,15 +177,19 @@ function rt.instance(number, r)
     if not fresh[number] then
         return fn
     end
-    setfenv(fn, r.env or fresh_env(r))
-    return fn()
+    local env = r.env or fresh_env(r)
+    setfenv(fn, env)
+    fn = fn()
+    mains[fn] = true
+    return fn, env
 end
 
--- The real require: the bundled library is found last.
-table.insert(package.loaders, function(name)
+-- The real require: the bundled library is found last, but what would need nginx's C functions before the user's copy.
+
+local function bundled(name)
     local path = py.bundled(name)
     if not path then
-        return "\n\tno bundled module '" .. name .. "'"
+        return ""
     end
     local f = io.open(path, "rb")
     local source = f:read("*a")
@@ -162,16 +199,19 @@ table.insert(package.loaders, function(name)
         error(err)
     end
     return fn
+end
+
+table.insert(package.loaders, 2, function(name)
+    return py.ours_first(name) and bundled(name) or ""
 end)
+table.insert(package.loaders, bundled)
 rt.require = require
 
--- Modules that are the same for every request even with lua_code_cache off.
-rt.shared_modules = {}
 for _, name in pairs({ "string", "table", "math", "io", "os", "bit", "jit", "ffi", "debug", "coroutine", "string.buffer", "table.new",
     "table.clear", "jit.opt", "jit.util" }) do
     local ok, module = pcall(require, name)
     if ok then
-        rt.shared_modules[name] = module
+        standard[name] = module
     end
 end
 

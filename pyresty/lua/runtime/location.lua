@@ -56,7 +56,7 @@ local function request(flat, n, uri, opts, index)
     if kind == "number" then
         uri = tostring(uri)
     elseif kind ~= "string" then
-        error("bad argument #1 to 'capture' (string expected, got " .. (uri == nil and "nil" or kind) .. ")", 3)
+        error("bad argument #3 to '?' (string expected, got " .. (uri == nil and "nil" or kind) .. ")", 3)
     end
     flat[n] = uri
     if opts == nil then
@@ -89,7 +89,7 @@ local function request(flat, n, uri, opts, index)
         local name = method_names[method]
         if not name then
             py.log(4, "unsupported HTTP method: " .. method)
-            error("failed to issue subrequest: -1", 3)
+            error("failed to adjust the subrequest: -1", 3)
         end
         method = name
     end

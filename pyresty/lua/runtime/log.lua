@@ -2,7 +2,7 @@
 
 local rt = ...
 
-local type, select, tostring, rawset, getmetatable, rawget = type, select, tostring, rawset, getmetatable, rawget
+local type, select, tostring, tonumber, rawset, getmetatable, rawget = type, select, tostring, tonumber, rawset, getmetatable, rawget
 local getinfo = debug.getinfo
 local concat = table.concat
 local bad_argument = rt.bad_argument
@@ -17,8 +17,8 @@ local function position(level)
     end
     local source = info.short_src
     local name = source:match("([^/]*)$") or source
-    local text = name .. ":" .. info.currentline .. ": "
-    if info.name then
+    local text = name .. ":" .. (info.currentline > 0 and info.currentline or info.linedefined) .. ": "
+    if info.namewhat ~= "" and info.what == "Lua" then
         text = text .. info.name .. "(): "
     end
     return text
@@ -48,8 +48,13 @@ end
 
 rawset(ngx, "log", function(level, ...)
     if type(level) ~= "number" then
-        bad_argument(1, "number expected, got " .. (level == nil and "no value" or type(level)), 2)
+        local number = tonumber(level)
+        if not number then
+            bad_argument(1, "number expected, got " .. (level == nil and "no value" or type(level)), 2)
+        end
+        level = number
     end
+    level = level - level % 1
     if level < 0 or level > 8 then
         bad_argument(1, "bad log level: " .. level, 2)
     end

@@ -100,7 +100,7 @@ local function print_all(r, name, newline, ...)
     if size > SEND_BYTES then
         return wait(OP_OUTPUT)
     elseif size == 0 then
-        rt.send_head(r)
+        rt.head_sent(r)
     end
     return 1
 end
@@ -113,7 +113,15 @@ rawset(ngx, "print", function(...)
     return print_all(ready("print"), "print", false, ...)
 end)
 
-rawset(ngx, "flush", function(wait_for_it)
+rawset(ngx, "flush", function(...)
+    local n = select("#", ...)
+    if n > 1 then
+        error("attempt to pass " .. n .. " arguments, but accepted 0 or 1", 2)
+    end
+    local wait_for_it = ...
+    if n == 1 and type(wait_for_it) ~= "boolean" then
+        bad_argument(1, "boolean expected, got " .. type(wait_for_it), 2)
+    end
     local r = ready("flush")
     if r.eof then
         return nil, "seen eof"
@@ -121,10 +129,13 @@ rawset(ngx, "flush", function(wait_for_it)
     if not r.sent then
         return nil, "nothing to flush"
     end
-    return wait(OP_FLUSH, wait_for_it and true or false)
+    return wait(OP_FLUSH, wait_for_it or false)
 end)
 
-rawset(ngx, "eof", function()
+rawset(ngx, "eof", function(...)
+    if select("#", ...) ~= 0 then
+        error("no argument is expected", 2)
+    end
     local r = ready("eof")
     if r.eof then
         return nil, "seen eof"

@@ -9,17 +9,21 @@
 
 local rt = ...
 
-local co_create, co_resume, co_yield, co_status, co_running =
-    coroutine.create, coroutine.resume, coroutine.yield, coroutine.status, coroutine.running
-local type, tostring, select, error, setmetatable, pairs = type, tostring, select, error, setmetatable, pairs
+local co_create, co_resume, co_yield = coroutine.create, coroutine.resume, coroutine.yield
+local type, tostring, setmetatable, setfenv, pairs = type, tostring, setmetatable, setfenv, pairs
+local G = _G
 local getinfo = debug.getinfo
 local new_buffer = require("string.buffer").new
 local find = string.find
 
 local FINISHED, USER, KILLED = 0, -1, -2 -- first value of a yield: the handler is done; the user's own yield; an error to be passed up
+rt.USER, rt.KILLED = USER, KILLED
 local OP_YIELD = rt.ops.yield
 
+rt.parent = setmetatable({}, { __mode = "kv" }) -- user coroutine → the coroutine that resumed it
+
 rt.r = nil -- the state of the request whose Lua code is running
+rt.turn = 0 -- changes whenever Lua is entered: what is looked up once for a run of Lua code goes by it
 
 -- Per-request state, by number. Kept only while ngx.ctx or the loaded modules have to survive the handler.
 local states, free_ids, last_id = {}, {}, 0
@@ -72,10 +76,16 @@ local waiting_co, waiting_r, free_tids, last_tid = {}, {}, {}, 0
 -- Coroutines that have finished a handler and wait for the next.
 local idle, nidle = {}, 0
 local boxes = setmetatable({}, { __mode = "k" })
+rt.boxes = boxes
 
 -- (The handler is called out of a table by number because a local's name would show up in tracebacks.)
+-- box[2] holds the globals that the handler has instead of the real ones: loadstring and its like take them from the coroutine.
 local function worker(box)
     while true do
+        if box[2] ~= box[3] then
+            box[3] = box[2]
+            setfenv(0, box[2] or G)
+        end
         co_yield(FINISHED, (box[1]()))
     end
 end
@@ -96,10 +106,10 @@ local function frame(info)
     if info.currentline > 0 then
         text = text .. info.currentline .. ":"
     end
-    if info.namewhat ~= "" then
-        return text .. " in function '" .. info.name .. "'"
-    elseif info.what == "main" or rt.is_main_chunk(info) then
+    if info.what == "main" or rt.mains[info.func] then
         return text .. " in main chunk"
+    elseif info.namewhat ~= "" then
+        return text .. " in function '" .. info.name .. "'"
     elseif info.what == "C" then
         return text .. " ?"
     end
@@ -109,7 +119,7 @@ end
 local function walk(co, level)
     local lines, ours = {}, nil
     while true do
-        local info = getinfo(co, level, "Snl")
+        local info = getinfo(co, level, "Snlf")
         if not info then
             break
         end
@@ -135,12 +145,15 @@ rt.walk = walk
 
 -- Phases that OpenResty runs without a coroutine.
 local PLAIN = { init = true, init_worker = true, set = true, log = true }
+rt.PLAIN = PLAIN
 
 local function failure(co, err, r)
     local kind = type(err)
     local message
     if kind == "string" or kind == "number" then
         message = tostring(err)
+    elseif PLAIN[r.phase] then
+        return (r.phase == "init" or r.phase == "init_worker") and "unknown error" or "unknown reason"
     else
         message = "unknown reason"
     end
@@ -154,7 +167,7 @@ local function failure(co, err, r)
             parts[#parts + 1] = trace
         end
         level = level + 1
-        chain = rt.parent and rt.parent[chain]
+        chain = rt.parent[chain]
     end
     return message .. "\n" .. table.concat(parts, "\n")
 end
@@ -218,19 +231,21 @@ function rt.start(phase, chunk, rid, sent)
     r.phase = phase
     r.sent = sent
     rt.r = r
-    local fn, err = rt.instance(chunk, r)
+    rt.turn = rt.turn + 1
+    local fn, env = rt.instance(chunk, r)
     if not fn then
         rt.r = nil
-        return -2, keep(r), nil, err
+        return -2, keep(r), nil, env
     end
     if nidle > 0 then
         local co = idle[nidle]
         idle[nidle] = nil
         nidle = nidle - 1
-        boxes[co][1] = fn
+        local box = boxes[co]
+        box[1], box[2] = fn, env
         return after(r, co, co_resume(co))
     end
-    local co, box = co_create(worker), { fn }
+    local co, box = co_create(worker), { fn, env }
     boxes[co] = box
     return after(r, co, co_resume(co, box))
 end
@@ -254,19 +269,21 @@ function rt.start_content(chunk)
     local r = new_state()
     r.phase = "content"
     rt.r = r
-    local fn, err = rt.instance(chunk, r)
+    rt.turn = rt.turn + 1
+    local fn, env = rt.instance(chunk, r)
     if not fn then
         rt.r = nil
-        return -2, keep(r), nil, err
+        return -2, keep(r), nil, env
     end
     if nidle > 0 then
         local co = idle[nidle]
         idle[nidle] = nil
         nidle = nidle - 1
-        boxes[co][1] = fn
+        local box = boxes[co]
+        box[1], box[2] = fn, env
         return after_content(r, co, co_resume(co))
     end
-    local co, box = co_create(worker), { fn }
+    local co, box = co_create(worker), { fn, env }
     boxes[co] = box
     return after_content(r, co, co_resume(co, box))
 end
@@ -277,6 +294,7 @@ function rt.resume(tid, ...)
     waiting_co[tid], waiting_r[tid] = nil, nil
     free_tids[#free_tids + 1] = tid
     rt.r = r
+    rt.turn = rt.turn + 1
     return after(r, co, co_resume(co, ...))
 end
 
@@ -309,134 +327,16 @@ function rt.wait(op, ...)
     return co_yield(op, ...)
 end
 
--- coroutine.* as user code sees it: the user's yields end at the user's resume, our operations pass through it.
-
-rt.parent = setmetatable({}, { __mode = "kv" }) -- user coroutine → the coroutine that resumed it
-local user_threads = setmetatable({}, { __mode = "k" })
-local killed = setmetatable({}, { __mode = "k" }) -- what an error in a wrapped coroutine has ended → the coroutine of the error
-local parent = rt.parent
-
-local function through(co, ok, op, ...)
-    if not ok or co_status(co) == "dead" then
-        return ok, op, ...
-    end
-    if op == USER then
-        return true, ...
-    elseif op == KILLED then
-        local err, origin = ...
-        killed[co] = origin
-        return false, err
-    end
-    return through(co, co_resume(co, co_yield(op, ...)))
-end
-
--- Whether coroutine.* is our own here: filters, and code that belongs to no request, have the standard one.
-local STANDARD = { init = true, header_filter = true, body_filter = true }
-local YIELDABLE = { rewrite = true, access = true, content = true, timer = true }
-
-local function ours(level)
-    local r = rt.r
-    if not r or STANDARD[r.phase] then
-        return false
-    elseif not YIELDABLE[r.phase] then
-        rt.require_phase(YIELDABLE, level + 1)
-    end
-    return true
-end
-
--- The API's own functions count as C's.
-local function is_lua(fn)
-    if type(fn) ~= "function" then
-        return false
-    end
-    local info = getinfo(fn, "S")
-    return info.what ~= "C" and info.source ~= "=(pyresty)"
-end
-
-local user = {}
-
-function user.create(fn)
-    if not ours(2) then
-        return co_create(fn)
-    end
-    if not is_lua(fn) then
-        rt.bad_argument(1, "Lua function expected", 2)
-    end
-    local co = co_create(fn)
-    user_threads[co] = true
-    return co
-end
-
-local function state(co)
-    return killed[co] and "dead" or co_status(co)
-end
-
-function user.resume(co, ...)
-    if type(co) ~= "thread" then
-        rt.bad_argument(1, "coroutine expected", 2)
-    end
-    if not user_threads[co] or not ours(2) then
-        return co_resume(co, ...)
-    end
-    local status = state(co)
-    if status ~= "suspended" then
-        return false, "cannot resume " .. status .. " coroutine"
-    end
-    parent[co] = co_running()
-    return through(co, co_resume(co, ...))
-end
-
-function user.yield(...)
-    if not ours(2) then
-        return co_yield(...)
-    end
-    return co_yield(USER, ...)
-end
-
-function user.status(co)
-    if type(co) ~= "thread" then
-        rt.bad_argument(1, "coroutine expected", 2)
-    end
-    ours(2)
-    return state(co)
-end
-
--- An error in a wrapped coroutine ends the one that called it too, whatever pcall is around it: the error is gone on the way up, to the
--- next coroutine.resume or the end of the handler.
-local function wrapped(co, ok, ...)
-    if not ok then
-        return co_yield(KILLED, (...), killed[co] or co)
-    end
-    return ...
-end
-
-function user.wrap(fn)
-    if not ours(2) then
-        return coroutine._wrap(fn)
-    end
-    if not is_lua(fn) then
-        rt.bad_argument(1, "Lua function expected", 2)
-    end
-    local co = co_create(fn)
-    user_threads[co] = true
-    return function(...)
-        local status = state(co)
-        if status ~= "suspended" then
-            return false, "cannot resume " .. status .. " coroutine"
-        end
-        parent[co] = co_running()
-        return wrapped(co, through(co, co_resume(co, ...)))
-    end
-end
-
-for name, fn in pairs(user) do
-    coroutine["_" .. name] = coroutine[name]
-    coroutine[name] = fn
-end
-
 -- A state for a subrequest that is to have `ctx` as its ngx.ctx; answers its number.
 function rt.state_with_ctx(ctx)
     local r = new_state()
     r.ctx = ctx
+    return keep(r)
+end
+
+-- The state of a subrequest, `id` or a new one, gets the globals and modules of its parent's; answers its number.
+function rt.adopt(parent, id)
+    local r, from = states[id] or new_state(), states[parent]
+    r.env, r.loaded = from.env, from.loaded
     return keep(r)
 end

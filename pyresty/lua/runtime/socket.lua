@@ -1,353 +1,566 @@
 -- ngx.socket.tcp. https://github.com/openresty/lua-nginx-module#ngxsockettcp
--- A socket object is a table; the connection itself is Python's, known by a number.
+-- A socket object is a table; what it stands for is Python's, known by a number. Calls that find what they want return it at once; the
+-- others wait for an operation.
 
 local rt = ...
 
-local type, rawset, error, tostring, tonumber, setmetatable, select, pairs, floor =
-    type, rawset, error, tostring, tonumber, setmetatable, select, pairs, math.floor
-local concat, sub, byte, find = table.concat, string.sub, string.byte, string.find
+local type, rawset, error, tostring, tonumber, setmetatable, select, next, floor, ceil =
+    type, rawset, error, tostring, tonumber, setmetatable, select, next, math.floor, math.ceil
+local concat, sub, lower, find = table.concat, string.sub, string.lower, string.find
+local getinfo = debug.getinfo
 local wait, py, ops = rt.wait, rt.py, rt.ops
-local bad_argument = rt.bad_argument
-local null = ngx.null
 
-local OP_CONNECT, OP_SENT, OP_RECEIVE, OP_ANY, OP_UNTIL = ops.connect, ops.wait_sent, ops.receive, ops.receive_any, ops.receive_until
-local send, try_receive, close, keepalive = py.socket_send, py.socket_receive, py.socket_close, py.socket_keepalive
+local OP_CONNECT, OP_READ, OP_SENT = ops.connect, ops.read, ops.sent
+local try_connect, try_send, try_line, try_receive, try_any, try_until =
+    py.socket_connect, py.socket_send, py.socket_line, py.socket_receive, py.socket_any, py.socket_until
+local check_read, check_send, close, keepalive = py.socket_check_read, py.socket_check_send, py.socket_close, py.socket_keepalive
 
 local PHASES = rt.phases("rewrite access content timer")
+
+-- The fields of a socket object, where OpenResty has them.
+local NUMBER, CONNECT_TIMEOUT, KEY, SEND_TIMEOUT, READ_TIMEOUT, LOCAL = 1, 2, 3, 4, 5, 8
+
+-- What Python answers instead of data (api/socket.py).
+local BAD_REQUEST, WAIT = -2, -6
+local REFUSED = {
+    [-1] = "closed", [-3] = "socket busy connecting", [-4] = "socket busy reading", [-5] = "socket busy writing",
+}
 
 local tcp = {}
 local meta = { __index = tcp }
 
-local function expect_self(self, name, count)
-    if type(self) ~= "table" or getmetatable(self) ~= meta then
-        error("bad argument #1 to '" .. name .. "' (table expected, got " .. (self == nil and "no value" or type(self)) .. ")", 3)
+-- Raise an argument error as luaL_argerror words it; n counts the object, which in a method call is no argument.
+local function argument_error(n, message)
+    local info = getinfo(2, "n")
+    local name = info.name or "?"
+    if info.namewhat == "method" then
+        n = n - 1
+        if n == 0 then
+            error("calling '" .. name .. "' on bad self (" .. message .. ")", 3)
+        end
     end
+    error("bad argument #" .. n .. " to '" .. name .. "' (" .. message .. ")", 3)
 end
 
--- A number for a connection that is open and belongs to this request, or the error.
-local function open_number(self)
-    local number = self.number
-    if not number then
-        return nil, "closed"
-    end
-    return number
+local function typename(value, n, count)
+    return n > count and "no value" or type(value)
 end
 
-local function milliseconds(value, name)
-    if value == nil then
-        return nil
+-- (To be called as a tail call: then level 2 is the user's call.)
+local function refuse(code)
+    if code == BAD_REQUEST then
+        error("bad request", 2)
     end
-    local n = tonumber(value)
-    if not n then
-        bad_argument(1, "number expected, got " .. type(value), 3)
+    return nil, REFUSED[code]
+end
+
+local function is_number(value)
+    local kind = type(value)
+    return kind == "number" or kind == "string" and tonumber(value) ~= nil
+end
+
+-- lua_tointeger
+local function to_integer(value)
+    value = tonumber(value)
+    return value < 0 and ceil(value) or floor(value)
+end
+
+local function milliseconds(value)
+    local n = is_number(value) and to_integer(value) or 0
+    if n < 0 or n >= 2147483648 then
+        error("bad timeout value", 3)
     end
     return n
 end
 
-function tcp.settimeout(self, timeout)
-    local n = milliseconds(timeout, "settimeout") or 0
-    self.connect_timeout, self.send_timeout, self.read_timeout = n, n, n
+function tcp.settimeout(...)
+    local n = select("#", ...)
+    if n ~= 2 then
+        error("ngx.socket settimeout: expecting 2 arguments (including the object) but seen " .. n, 2)
+    end
+    local self, timeout = ...
+    timeout = milliseconds(timeout)
+    self[CONNECT_TIMEOUT], self[SEND_TIMEOUT], self[READ_TIMEOUT] = timeout, timeout, timeout
 end
 
-function tcp.settimeouts(self, connect, send_, read)
-    self.connect_timeout = milliseconds(connect, "settimeouts") or self.connect_timeout
-    self.send_timeout = milliseconds(send_, "settimeouts") or self.send_timeout
-    self.read_timeout = milliseconds(read, "settimeouts") or self.read_timeout
+function tcp.settimeouts(...)
+    local n = select("#", ...)
+    if n ~= 4 then
+        error("ngx.socket settimeouts: expecting 4 arguments (including the object) but seen " .. n, 2)
+    end
+    local self, connect, send, read = ...
+    self[CONNECT_TIMEOUT], self[SEND_TIMEOUT], self[READ_TIMEOUT] = milliseconds(connect), milliseconds(send), milliseconds(read)
 end
 
-local function pool_of(options, n)
-    if options == nil then
-        return false
+function tcp.bind(...)
+    local n = select("#", ...)
+    if n ~= 2 and n ~= 3 then
+        error("expecting 2 or 3 arguments, but got " .. n, 2)
     end
-    if type(options) ~= "table" then
-        bad_argument(n, "table expected, got " .. type(options), 3)
-    end
-    local size = options.pool_size
-    if size ~= nil then
-        if type(size) ~= "number" then
-            bad_argument(n, "bad \"pool_size\" option type: " .. type(size), 3)
-        elseif size < 1 then
-            bad_argument(n, "bad \"pool_size\" option value: " .. size, 3)
-        end
-    end
-    if options.backlog ~= nil then
-        error("the \"backlog\" option of tcpsock:connect is not supported by pyresty yet", 3)
-    end
-    local pool = options.pool
-    if pool ~= nil and type(pool) ~= "string" and type(pool) ~= "number" then
-        bad_argument(n, "bad \"pool\" option type: " .. type(pool), 3)
-    end
-    return pool and tostring(pool) or false, size
-end
-
-function tcp.connect(self, host, port, options)
-    expect_self(self, "connect")
     rt.require_phase(PHASES, 2)
-    if type(host) ~= "string" then
-        if type(host) ~= "number" then
-            bad_argument(1, "string expected, got " .. (host == nil and "nil" or type(host)), 2)
-        end
-        host = tostring(host)
+    local self, address, port = ...
+    if type(self) ~= "table" then
+        argument_error(1, "table expected, got " .. type(self))
     end
-    local pool, size
-    local unix = sub(host, 1, 5) == "unix:"
-    if unix then
-        pool, size = pool_of(port, 2)
-        port = -1
-    else
-        local n = tonumber(port)
-        if not n then
-            bad_argument(2, "number expected, got " .. (port == nil and "nil" or type(port)), 2)
+    if n == 3 then
+        if not is_number(port) then
+            return nil, "expecting port to be anumber but got type: " .. type(port)
         end
-        port = n
+        port = to_integer(port)
         if port < 0 or port > 65535 then
             return nil, "bad port number: " .. port
         end
-        pool, size = pool_of(options, 3)
     end
-    if self.number then
-        close(self.number)
-        self.number = nil
+    if type(address) ~= "string" and type(address) ~= "number" then
+        argument_error(2, "string expected, got " .. type(address))
     end
-    local number, reused = wait(OP_CONNECT, host, port, pool, self.connect_timeout)
-    if not number then
-        return nil, reused
+    address = tostring(address)
+    if not py.socket_bind(address) then
+        return nil, "bad address"
     end
-    self.number, self.reused, self.size = number, reused, size
-    return 1
+    self[LOCAL] = port and port > 0 and address .. ":" .. port or address
+    return true
 end
 
-local function flatten(value, parts, n)
-    for i = 1, #value do
+function tcp.connect(...)
+    local n = select("#", ...)
+    if n < 2 or n > 4 then
+        error("ngx.socket connect: expecting 2, 3, or 4 arguments (including the object), but seen " .. n, 2)
+    end
+    rt.require_phase(PHASES, 2)
+    local self, host, port = ...
+    if type(self) ~= "table" then
+        argument_error(1, "table expected, got " .. type(self))
+    end
+    if type(host) ~= "string" then
+        if type(host) ~= "number" then
+            argument_error(2, "string expected, got " .. type(host))
+        end
+        host = tostring(host)
+    end
+    local key
+    local size, backlog = 0, -1
+    local options = select(n, ...)
+    if type(options) == "table" then
+        local value = options.pool_size
+        if is_number(value) then
+            size = to_integer(value)
+            if size <= 0 then
+                argument_error(n, "bad \"pool_size\" option value: " .. size)
+            end
+        elseif value ~= nil then
+            argument_error(n, "bad \"pool_size\" option type: " .. type(value))
+        end
+        value = options.backlog
+        if is_number(value) then
+            backlog = to_integer(value)
+            if backlog < 0 then
+                argument_error(n, "bad \"backlog\" option value: " .. backlog)
+            end
+            if size == 0 then
+                size = -1 -- the configured one
+            end
+        end
+        key = options.pool
+        if key ~= nil and type(key) ~= "string" and type(key) ~= "number" then
+            argument_error(n, "bad \"pool\" option type: " .. type(key))
+        end
+        n = n - 1
+    end
+    if n >= 3 and is_number(port) then
+        key = key or host .. ":" .. port
+        port = to_integer(port)
+        if port < 0 or port > 65535 then
+            return nil, "bad port number: " .. port
+        end
+    elseif lower(sub(host, 1, 5)) == "unix:" then
+        key = key or host
+        port = 0
+    else
+        return nil, "missing the port number"
+    end
+    self[KEY] = key
+    local code, number = try_connect(self[NUMBER] or 0, tostring(key))
+    if code < 0 then
+        return refuse(code)
+    end
+    self[NUMBER] = number
+    if code == 1 then
+        return 1
+    end
+    return wait(OP_CONNECT, number, host, port, size, backlog, self[LOCAL], self[CONNECT_TIMEOUT] or 0)
+end
+
+-- The strings of a nested array, in order; or nil and what is wrong with it.
+local function collect(value, parts)
+    local max = 0
+    for key in next, value do
+        if type(key) ~= "number" or key < 1 or floor(key) ~= key then
+            return nil, "non-array table found"
+        elseif key > max then
+            max = key
+        end
+    end
+    for i = 1, max do
         local item = value[i]
         local kind = type(item)
         if kind == "string" then
             parts[#parts + 1] = item
         elseif kind == "number" then
             parts[#parts + 1] = tostring(item)
-        elseif kind == "boolean" or kind == "nil" then
-            parts[#parts + 1] = tostring(item)
         elseif kind == "table" then
-            flatten(item, parts, n)
+            local ok, err = collect(item, parts)
+            if not ok then
+                return nil, err
+            end
         else
-            bad_argument(1, "bad data type " .. kind .. " found", 4)
+            return nil, "bad data type " .. kind .. " found"
         end
     end
     return parts
 end
 
-function tcp.send(self, data)
-    expect_self(self, "send")
+function tcp.send(...)
+    local n = select("#", ...)
+    if n ~= 2 then
+        error("expecting 2 arguments (including the object), but got " .. n, 2)
+    end
+    local self, data = ...
     local kind = type(data)
+    if type(self) ~= "table" then
+        argument_error(1, "table expected, got " .. type(self))
+    end
+    local number = self[NUMBER] or 0
     if kind ~= "string" then
+        local wrong
         if kind == "number" or kind == "boolean" or kind == "nil" then
             data = tostring(data)
         elseif kind == "table" then
-            data = concat(flatten(data, {}))
+            data, wrong = collect(data, {})
+            data = data and concat(data)
         else
-            bad_argument(1, "string, number, boolean, nil, or array table expected, got " .. kind, 2)
+            wrong = "string, number, boolean, nil, or array table expected, got " .. kind
+        end
+        if wrong then
+            local code = check_send(number)
+            if code ~= 0 then
+                return refuse(code)
+            end
+            argument_error(2, wrong)
         end
     end
-    local number, err = open_number(self)
-    if not number then
+    local sent, err = try_send(number, data)
+    if not sent then
         return nil, err
+    elseif sent >= 0 then
+        return sent
+    elseif sent ~= WAIT then
+        return refuse(sent)
     end
-    local slow
-    slow, err = send(number, data)
-    if not slow then
+    sent, err = wait(OP_SENT, number, self[SEND_TIMEOUT] or 0)
+    if not sent then
         return nil, err
-    end
-    if slow == 1 then
-        local ok
-        ok, err = wait(OP_SENT, number, self.send_timeout)
-        if not ok then
-            return nil, err
-        end
     end
     return #data
 end
 
-local function gone(self, data, err, partial)
-    if data == nil and err ~= "timeout" then
-        self.number = nil
+local LINE, ALL = -1, -2
+local PATTERNS = { ["*l"] = LINE, ["*a"] = ALL }
+
+-- The size or pattern of receive; or nil and what is wrong with it.
+local function read_mode(pattern)
+    if is_number(pattern) then
+        local size = to_integer(pattern)
+        if size < 0 then
+            return nil, "bad number argument"
+        end
+        return size
+    elseif type(pattern) ~= "string" then
+        return nil, "bad argument"
     end
-    return data, err, partial
+    local mode = PATTERNS[pattern]
+    if mode then
+        return mode
+    elseif #pattern == 2 and sub(pattern, 1, 1) == "*" then
+        return nil, "bad pattern argument"
+    end
+    return nil, "bad pattern argument: " .. sub(pattern, 1, (find(pattern, "\0", 1, true) or 0) - 1)
 end
 
-function tcp.receive(self, pattern)
-    expect_self(self, "receive")
-    local mode
-    if pattern == nil then
-        mode = -1
+function tcp.receive(...)
+    local n = select("#", ...)
+    local self, pattern = ...
+    local mode = LINE
+    if n ~= 1 then
+        if n ~= 2 then
+            error("expecting 1 or 2 arguments (including the object), but got " .. n, 2)
+        end
+        if pattern ~= "*l" then
+            local wrong
+            mode, wrong = read_mode(pattern)
+            if not mode or mode == 0 then
+                local code = check_read(self[NUMBER] or 0)
+                if code ~= 0 then
+                    return refuse(code)
+                elseif mode then
+                    return ""
+                end
+                argument_error(2, wrong)
+            end
+        end
+    end
+    if type(self) ~= "table" then
+        argument_error(1, "table expected, got " .. type(self))
+    end
+    local number = self[NUMBER] or 0
+    local data, err, partial
+    if mode == LINE then
+        data, err, partial = try_line(number)
     else
-        local kind = type(pattern)
-        if kind == "number" then
-            mode = floor(pattern)
-        elseif pattern == "*l" or pattern == "l" then
-            mode = -1
-        elseif pattern == "*a" or pattern == "a" then
-            mode = -2
-        elseif kind == "string" and tonumber(pattern) then
-            mode = floor(tonumber(pattern))
-        elseif kind == "string" then
-            bad_argument(1, "bad pattern argument: " .. pattern, 2)
-        else
-            bad_argument(1, "bad pattern argument: string or number expected, got " .. kind, 2)
-        end
-        if mode < 0 and kind == "number" then
-            bad_argument(1, "bad pattern argument: bad number", 2)
-        end
+        data, err, partial = try_receive(number, mode)
     end
-    local number, err = open_number(self)
-    if not number then
-        return nil, err
-    end
-    if mode == 0 then
-        return ""
-    end
-    local data = try_receive(number, mode)
-    if data then
+    if type(data) == "string" then
         return data
+    elseif not data then
+        return nil, err, partial
+    elseif data == WAIT then
+        return wait(OP_READ, number, self[READ_TIMEOUT] or 0)
     end
-    return gone(self, wait(OP_RECEIVE, number, mode, self.read_timeout))
+    return refuse(data)
 end
 
-function tcp.receiveany(self, max)
-    expect_self(self, "receiveany")
-    local n = tonumber(max)
-    if not n then
-        bad_argument(1, "bad max argument: number expected", 2)
+function tcp.receiveany(...)
+    local n = select("#", ...)
+    if n ~= 2 then
+        error("expecting 2 arguments (including the object), but got " .. n, 2)
     end
-    if n < 1 then
-        bad_argument(1, "bad max argument: bad number", 2)
+    local self, max = ...
+    if type(self) ~= "table" then
+        argument_error(1, "table expected, got " .. type(self))
     end
-    local number, err = open_number(self)
-    if not number then
-        return nil, err
+    local number = self[NUMBER] or 0
+    if not is_number(max) or to_integer(max) <= 0 then
+        local code = check_read(number)
+        if code ~= 0 then
+            return refuse(code)
+        end
+        argument_error(2, "bad max argument")
     end
-    return gone(self, wait(OP_ANY, number, floor(n), self.read_timeout))
+    local data, err, partial = try_any(number, to_integer(max))
+    if type(data) == "string" then
+        return data
+    elseif not data then
+        return nil, err, partial
+    elseif data == WAIT then
+        return wait(OP_READ, number, self[READ_TIMEOUT] or 0)
+    end
+    return refuse(data)
 end
 
-function tcp.receiveuntil(self, pattern, options)
-    expect_self(self, "receiveuntil")
+function tcp.receiveuntil(...)
+    local n = select("#", ...)
+    if n ~= 2 and n ~= 3 then
+        error("expecting 2 or 3 arguments (including the object), but got " .. n, 2)
+    end
+    local self, pattern, options = ...
+    local inclusive = false
+    if n == 3 then
+        if type(options) ~= "table" then
+            argument_error(3, "table expected, got " .. type(options))
+        end
+        inclusive = options.inclusive
+        if inclusive ~= nil and type(inclusive) ~= "boolean" then
+            error("bad \"inclusive\" option value type: " .. type(inclusive), 2)
+        end
+        inclusive = inclusive or false
+    end
+    if type(self) ~= "table" then
+        argument_error(1, "table expected, got " .. type(self))
+    end
     if type(pattern) ~= "string" then
         if type(pattern) ~= "number" then
-            bad_argument(1, "string expected, got " .. (pattern == nil and "nil" or type(pattern)), 2)
+            argument_error(2, "string expected, got " .. type(pattern))
         end
         pattern = tostring(pattern)
     end
     if pattern == "" then
         return nil, "pattern is empty"
     end
-    local inclusive = false
-    if options ~= nil then
-        if type(options) ~= "table" then
-            bad_argument(2, "table expected, got " .. type(options), 2)
+    local reached = false -- a read by size has come to the pattern: the next one says so
+
+    local function deliver(sized, data, done, partial)
+        if not data then
+            return nil, done, partial
         end
-        inclusive = options.inclusive
-        if inclusive ~= nil and type(inclusive) ~= "boolean" then
-            bad_argument(2, "bad \"inclusive\" option value type: " .. type(inclusive), 2)
-        end
-        inclusive = inclusive or false
+        reached = sized and done
+        return data
     end
-    local reached = false -- the pattern came with the last piece of a read by size
-    return function(size)
-        local number, err = open_number(self)
-        if not number then
-            return nil, err
+
+    return function(...)
+        local count = select("#", ...)
+        if count > 1 then
+            error("expecting 0 or 1 argument, but seen " .. count, 2)
         end
-        if size == nil then
-            size = 0
-        else
-            size = tonumber(size)
-            if not size then
-                error("bad argument #1 to iterator (number expected)", 2)
+        local size = 0
+        if count == 1 then
+            size = ...
+            if not is_number(size) then
+                argument_error(1, "number expected, got " .. type(size))
             end
-            if size == 0 then
-                return ""
-            elseif size < 0 then
+            size = to_integer(size)
+            if size < 0 then
                 size = 0
             end
         end
-        if reached then
+        local number = self[NUMBER] or 0
+        if reached and check_read(number) == 0 then
             reached = false
             return nil, nil, nil
         end
-        local data, done, partial = wait(OP_UNTIL, number, pattern, inclusive, size, self.read_timeout)
-        if data == nil then
-            return gone(self, nil, done, partial)
-        end
-        if size > 0 and done then
-            if data == "" then
-                return nil, nil, nil
+        local data, done, partial = try_until(number, pattern, inclusive, size)
+        if type(data) == "number" then
+            if data == WAIT then
+                return deliver(size > 0, wait(OP_READ, number, self[READ_TIMEOUT] or 0))
             end
-            reached = true
+            return refuse(data)
         end
-        return data
+        return deliver(size > 0, data, done, partial)
     end
 end
 
-function tcp.close(self)
-    expect_self(self, "close")
-    local number = self.number
+function tcp.close(...)
+    local n = select("#", ...)
+    if n ~= 1 then
+        error("expecting 1 argument (including the object) but seen " .. n, 2)
+    end
+    local self = ...
+    if type(self) ~= "table" then
+        argument_error(1, "table expected, got " .. type(self))
+    end
+    local code = close(self[NUMBER] or 0)
+    if code == 1 then
+        return 1
+    end
+    return refuse(code)
+end
+
+function tcp.setkeepalive(...)
+    local n = select("#", ...)
+    if n < 1 or n > 3 then
+        error("expecting 1 to 3 arguments (including the object), but got " .. n, 2)
+    end
+    local self, timeout, size = ...
+    if type(self) ~= "table" then
+        argument_error(1, "table expected, got " .. type(self))
+    end
+    if timeout ~= nil and not is_number(timeout) then
+        argument_error(2, "number expected, got " .. type(timeout))
+    elseif size ~= nil and not is_number(size) then
+        argument_error(3, "number expected, got " .. type(size))
+    end
+    timeout, size = timeout and to_integer(timeout), size and to_integer(size)
+    local code = keepalive(self[NUMBER] or 0, timeout, size)
+    if code == 1 then
+        return 1
+    elseif code == 0 then
+        argument_error(n, "bad \"pool_size\" option value: " .. (size or 0))
+    elseif type(code) == "string" then
+        return nil, code
+    end
+    return refuse(code)
+end
+
+function tcp.getreusedtimes(...)
+    local n = select("#", ...)
+    if n ~= 1 then
+        error("expecting 1 argument (including the object), but got " .. n, 2)
+    end
+    local self = ...
+    if type(self) ~= "table" then
+        argument_error(1, "table expected, got " .. type(self))
+    end
+    local times = py.socket_reused(self[NUMBER] or 0)
+    if times < 0 then
+        return refuse(times)
+    end
+    return times
+end
+
+local function connected_once(self)
+    local number = self[NUMBER]
     if not number then
-        return nil, "closed"
+        error("socket is never created nor connected", 3)
     end
-    self.number = nil
-    if not close(number) then
-        return nil, "closed"
-    end
-    return 1
-end
-
-function tcp.setkeepalive(self, timeout, size)
-    expect_self(self, "setkeepalive")
-    local number = self.number
-    if not number then
-        return nil, "closed"
-    end
-    timeout = milliseconds(timeout, "setkeepalive") or -1
-    size = milliseconds(size, "setkeepalive") or self.size or 0
-    self.number = nil
-    local err = keepalive(number, timeout, size)
-    if err then
-        return nil, err
-    end
-    return 1
-end
-
-function tcp.getreusedtimes(self)
-    expect_self(self, "getreusedtimes")
-    if not self.number then
-        return nil, "closed"
-    end
-    return self.reused
+    return number
 end
 
 function tcp.setoption(self, option, value)
-    expect_self(self, "setoption")
-    error("tcpsock:setoption is not supported by pyresty yet", 2)
+    if option == nil then
+        return nil, "missing the \"option\" argument"
+    elseif value == nil then
+        return nil, "missing the \"value\" argument"
+    end
+    local number = connected_once(self)
+    if type(value) == "boolean" then
+        value = value and 1 or 0
+    elseif type(value) ~= "number" then
+        error("bad argument #3 to 'setoption' (cannot convert '" .. type(value) .. "' to 'int')", 2)
+    end
+    local code, err = py.socket_option(number, tostring(option), to_integer(value))
+    if code == 1 then
+        return true
+    elseif not code then
+        return nil, err
+    end
+    return refuse(code)
 end
 
-function tcp.sslhandshake(self)
-    error("tcpsock:sslhandshake is not supported by pyresty yet", 2)
+function tcp.getoption(self, option)
+    local number = connected_once(self)
+    if option == nil then
+        return nil, "missing the \"option\" argument"
+    end
+    local value, err = py.socket_option(number, tostring(option), nil)
+    if not value then
+        return nil, err
+    elseif value < 0 then
+        return refuse(value)
+    end
+    return value
+end
+
+function tcp.getfd(self)
+    if not self then
+        error("ngx.socket getfd: expecting the cosocket object, but seen none", 2)
+    end
+    local fd = py.socket_fd(connected_once(self))
+    if fd < 0 then
+        return refuse(fd)
+    end
+    return fd
+end
+
+for _, name in ipairs({ "sslhandshake", "setclientcert", "settrustedstore", "getsslpointer", "getsslctx", "getsslsession" }) do
+    tcp[name] = function()
+        error("tcpsock:" .. name .. " is not supported by pyresty yet", 2)
+    end
 end
 
 local socket = {}
 
-function socket.tcp()
+function socket.tcp(...)
+    local n = select("#", ...)
+    if n ~= 0 then
+        error("expecting zero arguments, but got " .. n, 2)
+    end
     rt.require_phase(PHASES, 2)
-    return setmetatable({ connect_timeout = 0, send_timeout = 0, read_timeout = 0 }, meta)
+    return setmetatable({}, meta)
 end
 
-function socket.connect(host, port, options)
-    local sock = socket.tcp()
-    local ok, err = sock:connect(host, port, options)
-    if not ok then
-        return nil, err
-    end
-    return sock
-end
+-- (A chunk of this name, for messages name the place that calls connect.)
+socket.connect = load([[
+    local sock = ngx.socket.tcp() local ok, err = sock:connect(...) if ok then return sock end return nil, err
+]], "=ngx.socket.connect")
 
 socket.stream = socket.tcp
 

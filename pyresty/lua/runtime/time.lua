@@ -1,5 +1,5 @@
 -- The clock, dates and ngx.sleep. https://github.com/openresty/lua-nginx-module#ngxtime
--- As in nginx the time is looked up once for everything that happens at the same time; ngx.update_time looks again.
+-- As in nginx time stands still while a handler runs, until it waits or calls ngx.update_time.
 
 local rt = ...
 
@@ -7,11 +7,38 @@ local type, rawset, error, select = type, rawset, error, select
 local wait, py, check_number = rt.wait, rt.py, rt.check_number
 local SLEEPING = rt.phases("rewrite access content timer")
 local OP_SLEEP = rt.ops.sleep
+local read_clock = py.now
 
-for _, name in ipairs({ "time", "now", "today", "localtime", "utctime", "update_time" }) do
-    local read = py[name]
+local seen, current = -1, 0
+
+local function now()
+    if seen ~= rt.turn then
+        seen, current = rt.turn, read_clock()
+    end
+    return current
+end
+
+local function seconds()
+    local t = now()
+    return t - t % 1
+end
+
+rawset(ngx, "now", function()
+    return now()
+end)
+
+rawset(ngx, "time", function()
+    return seconds()
+end)
+
+rawset(ngx, "update_time", function()
+    seen = -1
+end)
+
+for _, name in ipairs({ "today", "localtime", "utctime" }) do
+    local text = py[name]
     rawset(ngx, name, function()
-        return read()
+        return text(seconds())
     end)
 end
 

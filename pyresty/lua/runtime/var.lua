@@ -36,7 +36,7 @@ rawset(ngx, "var", setmetatable({}, {
 
 rt.getters.ctx = function()
     local r = rt.r
-    if not r then
+    if not r or r.phase == "init" then
         error(NO_REQUEST, 3)
     end
     local ctx = r.ctx
@@ -49,7 +49,7 @@ end
 
 rt.setters.ctx = function(value)
     local r = rt.r
-    if not r then
+    if not r or r.phase == "init" then
         error(NO_REQUEST, 3)
     end
     if type(value) ~= "table" then

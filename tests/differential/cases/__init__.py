@@ -5,11 +5,13 @@ from __future__ import annotations
 from ..case import Case
 from . import (
     files,
+    lua_api,
     lua_capture,
     lua_errors,
     lua_output,
     lua_phases,
     lua_request,
+    lua_require,
     lua_socket,
     lua_util,
     protocol,
@@ -34,7 +36,9 @@ _THEMES = (
     proxy_errors,
     lua_output,
     lua_request,
+    lua_require,
     lua_util,
+    lua_api,
     lua_capture,
     lua_phases,
     lua_errors,

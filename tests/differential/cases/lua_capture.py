@@ -249,11 +249,11 @@ _SCRIPTS: dict[str, Script] = {
     "/cookies": ok(
         b"c", "Set-Cookie: a=3", "Set-Cookie: foo=bar", "Set-Cookie: baz=blah", "X-A: 1", "Content-Type: t/c"
     ),
-    "/chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    "/chunked": b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     "/404": ok(b"none", status="404 Not Found"),
-    "/304": b"HTTP/1.1 304 Not Modified\r\n\r\n",
-    "/short": (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", 0.05),
-    "/shortchunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\nshort", 0.05),
+    "/304": b"HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n",
+    "/short": (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 10\r\n\r\nshort", 0.05),
+    "/shortchunk": (b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n10\r\nshort", 0.05),
     "/closes": b"",
 }
 

@@ -158,9 +158,6 @@ _BODY = {
     "var": "ngx.req.read_body() ngx.say(show(ngx.var.request_body), show(ngx.var.request_body_file))",
     "proxied-set": "ngx.req.read_body() ngx.req.set_body_data('replaced') ngx.exec('/echo')",
     "proxied-file": "ngx.req.read_body() ngx.req.set_body_file(ngx.config.prefix() .. 'body.txt') ngx.exec('/echo')",
-    "socket": """
-        local s, err = ngx.req.socket() if not s then ngx.say('no socket: ', err) return end
-        s:settimeout(1000) ngx.say(show({s:receive(3)})) ngx.say(show({s:receive(100)}))""",
 }
 
 _URI = {
@@ -272,7 +269,7 @@ CASES = (
         ),
         (
             *(get(f"/{name}", method="POST", body=b"hello body") for name in _BODY),
-            *(get(f"/{name}") for name in ("data", "var", "socket", "set", "discard")),
+            *(get(f"/{name}") for name in ("data", "var", "set", "discard")),
             get(
                 "/data",
                 {"Transfer-Encoding": "chunked"},

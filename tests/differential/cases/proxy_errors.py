@@ -11,7 +11,7 @@ from origin import ECHO, KEEP, RESET, WAIT, Script, ok
 from ..case import INFOS, WARNINGS, Case, get, wire
 from .proxy import NOW
 
-_OK = b"HTTP/1.1 200 OK\r\n"
+_OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
 
 _BROKEN: dict[str, Script] = {
     "/closes": b"",
@@ -23,7 +23,7 @@ _BROKEN: dict[str, Script] = {
     "/nocolon": _OK + b"XA\r\nContent-Length: 2\r\n\r\nok",
     "/zero": _OK + b"X-A: a\x00b\r\nContent-Length: 2\r\n\r\nok",
     "/badstatus": b"HTTP/1.1 abc OK\r\n\r\n",
-    "/lowstatus": b"HTTP/1.1 099 Low\r\nContent-Length: 2\r\n\r\nok",
+    "/lowstatus": b"HTTP/1.1 099 Low\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
     "/bighead": _OK + b"X-A: " + b"v" * 5000 + b"\r\n\r\n",
     "/short": (_OK + b"Content-Length: 10\r\n\r\nshort", 0.05),
     "/shortreset": (_OK + b"Content-Length: 10\r\n\r\nshort", 0.05, RESET),
@@ -32,8 +32,8 @@ _BROKEN: dict[str, Script] = {
     "/nolastchunk": _OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n",
     "/badchunk": _OK + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\nshort\r\n",
     "/afterchunks": _OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nmore",
-    "/bodyof204": b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok",
-    "/bodyof304": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\nok",
+    "/bodyof204": b"HTTP/1.1 204 No Content\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+    "/bodyof304": b"HTTP/1.1 304 Not Modified\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
     "/switches": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nok",
     "/stalls": (WAIT,),
     "/stallsinhead": (b"HTTP/1.1 200 OK\r\n", WAIT),

@@ -1,7 +1,7 @@
--- resty.core.regex: ngx.re; part of the server here, so the name only has to load, once that is there.
+-- resty.core.regex: ngx.re; part of the server here. What only serves lua-resty-core's own buffers and C functions has no
+-- meaning here and is left out.
 
-if not ngx.re then
-    error("resty.core.regex: ngx.re is not supported by pyresty yet")
-end
-
-return { version = require("resty.core.base").version }
+return {
+    version = require("resty.core.base").version,
+    is_regex_cache_empty = require("pyresty.re").is_cache_empty,
+}

@@ -1,0 +1,141 @@
+-- coroutine.* as user code sees it: the user's yields end at the user's resume, our operations pass through it to the scheduler.
+-- https://github.com/openresty/lua-nginx-module#coroutinecreate
+
+local rt = ...
+
+local co_create, co_resume, co_yield, co_status, co_running =
+    coroutine.create, coroutine.resume, coroutine.yield, coroutine.status, coroutine.running
+local type, setmetatable, pairs = type, setmetatable, pairs
+local getinfo = debug.getinfo
+local parent, boxes = rt.parent, rt.boxes
+local USER, KILLED, PLAIN = rt.USER, rt.KILLED, rt.PLAIN
+
+local user_threads = setmetatable({}, { __mode = "k" })
+local killed = setmetatable({}, { __mode = "k" }) -- what an error in a wrapped coroutine has ended → the coroutine of the error
+
+local function through(co, ok, op, ...)
+    if not ok or co_status(co) == "dead" then
+        return ok, op, ...
+    end
+    if op == USER then
+        return true, ...
+    elseif op == KILLED then
+        local err, origin = ...
+        killed[co] = origin
+        return false, err
+    end
+    return through(co, co_resume(co, co_yield(op, ...)))
+end
+
+-- Whether coroutine.* is our own here: filters, and code that belongs to no request, have the standard one.
+local STANDARD = { init = true, header_filter = true, body_filter = true }
+local YIELDABLE = { rewrite = true, access = true, content = true, timer = true }
+
+local function ours(level)
+    local r = rt.r
+    if not r or STANDARD[r.phase] then
+        return false
+    elseif not YIELDABLE[r.phase] then
+        rt.require_phase(YIELDABLE, level + 1)
+    end
+    return true
+end
+
+-- The API's own functions count as C's.
+local function is_lua(fn)
+    if type(fn) ~= "function" then
+        return false
+    end
+    local info = getinfo(fn, "S")
+    return info.what ~= "C" and info.source ~= "=(pyresty)"
+end
+
+local user = {}
+
+function user.create(fn)
+    if not ours(2) then
+        return co_create(fn)
+    end
+    if not is_lua(fn) then
+        rt.bad_argument(1, "Lua function expected", 2)
+    end
+    local co = co_create(fn)
+    user_threads[co] = true
+    return co
+end
+
+local function state(co)
+    return killed[co] and "dead" or co_status(co)
+end
+
+function user.resume(co, ...)
+    if type(co) ~= "thread" then
+        rt.bad_argument(1, "coroutine expected", 2)
+    end
+    if not user_threads[co] or not ours(2) then
+        return co_resume(co, ...)
+    end
+    local status = state(co)
+    if status ~= "suspended" then
+        return false, "cannot resume " .. status .. " coroutine"
+    end
+    parent[co] = co_running()
+    return through(co, co_resume(co, ...))
+end
+
+function user.yield(...)
+    if not ours(2) then
+        return co_yield(...)
+    end
+    return co_yield(USER, ...)
+end
+
+function user.status(co)
+    if type(co) ~= "thread" then
+        rt.bad_argument(1, "coroutine expected", 2)
+    end
+    ours(2)
+    return state(co)
+end
+
+-- Phases that OpenResty runs without a coroutine are not in one as far as the user can see.
+function user.running()
+    local co, r = co_running(), rt.r
+    if boxes[co] and r and PLAIN[r.phase] then
+        return nil
+    end
+    return co
+end
+
+-- An error in a wrapped coroutine ends the one that called it too, whatever pcall is around it: the error is gone on the way up, to the
+-- next coroutine.resume or the end of the handler.
+local function wrapped(co, ok, ...)
+    if not ok then
+        return co_yield(KILLED, (...), killed[co] or co)
+    end
+    return ...
+end
+
+function user.wrap(fn)
+    if not ours(2) then
+        return coroutine._wrap(fn)
+    end
+    if not is_lua(fn) then
+        rt.bad_argument(1, "Lua function expected", 2)
+    end
+    local co = co_create(fn)
+    user_threads[co] = true
+    return function(...)
+        local status = state(co)
+        if status ~= "suspended" then
+            return false, "cannot resume " .. status .. " coroutine"
+        end
+        parent[co] = co_running()
+        return wrapped(co, through(co, co_resume(co, ...)))
+    end
+end
+
+for name, fn in pairs(user) do
+    coroutine["_" .. name] = coroutine[name]
+    coroutine[name] = fn
+end

@@ -1,0 +1,129 @@
+"""What a socket object of Lua stands for: OpenResty's ``u`` (``ngx_http_lua_socket_tcp_upstream_t``), known to Lua by
+a number.
+
+It belongs to the request that first connected it, and at that request's end its connection is closed and its number
+forgotten.
+"""
+
+from __future__ import annotations
+
+from ..http.request import Request
+from ..process.logs import ERR
+from .cosocket import ALL, Peer, os_reason, os_text
+from .socket_pool import Pool
+
+#: What a call answers instead of data: why it is refused (the same numbers are in runtime/socket.lua), or that it has
+#: to wait.
+CLOSED, BAD_REQUEST, CONNECTING, READING, WRITING, WAIT = -1, -2, -3, -4, -5, -6
+
+#: How far a connect is.
+IDLE, RESOLVING, DIALLING = range(3)
+
+sockets: dict[int, CoSocket] = {}
+_by_request: dict[Request, list[CoSocket]] = {}
+_last = 0
+
+
+class CoSocket:
+    """What a socket object stands for, from its first ``connect`` to the end of the request."""
+
+    __slots__ = ("connecting", "eof", "key", "number", "peer", "pool", "r", "read_closed", "write_closed")
+
+    def __init__(self, r: Request) -> None:
+        global _last
+        _last += 1
+        self.number = _last
+        self.r = r
+        self.peer: Peer | None = None
+        self.pool: Pool | None = None
+        self.key = b""
+        self.connecting = IDLE
+        self.read_closed = self.write_closed = self.eof = False
+        sockets[_last] = self
+        mine = _by_request.get(r.main)
+        if mine is None:
+            mine = _by_request[r.main] = []
+            r.main.at_end(close_all)
+        mine.append(self)
+
+    # -- what the connection calls
+
+    def read_timed_out(self) -> None:
+        """A read had to wait too long; the connection stays as it is."""
+        self.log(b"lua tcp socket read timed out")
+
+    def read_failed(self, error: OSError | None) -> bytes:
+        """No more can be read; the text for Lua."""
+        self.read_closed = True
+        if error is None:
+            self.eof = True
+            return b"closed"
+        self.r.log(ERR, b"recv() failed (%d: %s)%s" % (error.errno or 0, os_reason(error), self.where_reused()))
+        return os_text(error)
+
+    def send_failed(self, error: OSError) -> bytes:
+        """No more can be sent; the text for Lua."""
+        self.write_closed = True
+        self.r.log(ERR, b"send() failed (%d: %s)%s" % (error.errno or 0, os_reason(error), self.where_reused()))
+        return os_text(error)
+
+    # -- state
+
+    def attach(self, peer: Peer) -> None:
+        """From now on this connection is the socket's."""
+        self.read_closed = self.write_closed = self.eof = False
+        peer.owner = self
+        self.peer = peer
+
+    def finalize(self) -> None:
+        """Close the connection if there is one. nginx: ``ngx_http_lua_socket_tcp_finalize``."""
+        peer, self.peer = self.peer, None
+        self.read_closed = self.write_closed = True
+        if peer is not None:
+            self.eof = self.eof or (peer.eof and peer.kind == ALL and not peer.size)
+            peer.close()
+            if self.pool is not None:
+                self.pool.leave()
+
+    def busy(self, reading: bool, writing: bool) -> int:
+        """Which light thread uses the socket already; 0 for none. One that was killed has left it closed."""
+        if self.connecting == DIALLING:
+            return CONNECTING
+        peer = self.peer
+        if peer is not None:
+            reader, writer = peer.reader, peer.writer
+            if (reader is not None and reader.cancelled()) or (writer is not None and writer.cancelled()):
+                self.finalize()
+                return CLOSED
+            if reading and reader is not None:
+                return READING
+            if writing and writer is not None:
+                return WRITING
+        return 0
+
+    # -- the error log
+
+    def where(self) -> bytes:
+        """Context of log lines: the peer. nginx: ``ngx_http_lua_socket_tcp_log_error``."""
+        return b", upstream: " + self.peer.where if self.peer is not None else b""
+
+    def where_reused(self) -> bytes:
+        """The same in lines that are nginx's own: there only for connections out of a pool."""
+        return self.where() if self.peer is not None and self.peer.reused else b""
+
+    def log(self, text: bytes, where: bytes | None = None) -> None:
+        """Log an error unless ``lua_socket_log_errors`` is off."""
+        if self.r.loc.conf["lua"].socket_log_errors:
+            self.r.log(ERR, text + (self.where() if where is None else where))
+
+
+def close_all(r: Request) -> None:
+    """The request has ended: close what it left open."""
+    for u in _by_request.pop(r):
+        del sockets[u.number]
+        u.finalize()
+
+
+def count() -> int:
+    """How many sockets are known to Lua, for the tests that look for leaks."""
+    return len(sockets)

@@ -1,0 +1,123 @@
+"""Pools of idle connections, per worker and by name, as https://github.com/openresty/lua-nginx-module#tcpsockconnect
+describes them.
+
+A pool counts the connections that belong to it, idle or in use, and with a backlog the connects that wait for their
+turn too. It is there
+as long as that count is not zero, and its size is the one it was made with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from .cosocket import NEVER, Peer
+
+
+class Pool:
+    """The connections of one name. ``backlog`` is -1 where the number of open connections has no limit."""
+
+    __slots__ = ("_waiting", "backlog", "connections", "idle", "name", "size")
+
+    def __init__(self, name: bytes, size: int, backlog: int) -> None:
+        self.name = name
+        self.size = size
+        self.backlog = backlog
+        self.connections = 0
+        self.idle: deque[Peer] = deque()
+        self._waiting: deque[asyncio.Future[bool]] = deque()
+
+    def pop(self) -> Peer | None:
+        """The idle connection that was used last."""
+        if not self.idle:
+            return None
+        peer = self.idle.pop()
+        peer.keeper = None
+        peer.deadline = NEVER
+        peer.reused += 1
+        return peer
+
+    def enter(self) -> bool:
+        """Count a connect; False if too many wait already."""
+        if 0 <= self.backlog <= self.connections - self.size:
+            return False
+        self.connections += 1
+        return True
+
+    def leave(self) -> None:
+        """A connection has ended, or a connect has failed: the next one that waits has its turn."""
+        self.connections -= 1
+        if self.connections == 0:
+            if POOLS.get(self.name) is self:
+                del POOLS[self.name]
+        else:
+            self.next()
+
+    @property
+    def full(self) -> bool:
+        """Whether a connect that has entered has to wait for its turn."""
+        return self.backlog >= 0 and self.connections > self.size
+
+    async def turn(self, timeout: float) -> bool:
+        """Wait for the turn; False after ``timeout`` seconds."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[bool] = loop.create_future()
+        self._waiting.append(waiter)
+        timer = loop.call_later(timeout, _expire, waiter)
+        try:
+            return await waiter
+        finally:
+            timer.cancel()
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+
+    def next(self) -> None:
+        """Give the turn to the connect that has waited longest."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(True)
+                return
+
+    def put(self, peer: Peer, timeout: float, counted: bool) -> None:
+        """Keep a connection for ``timeout`` seconds (0: for ever). ``counted`` says that it belongs to this pool
+        already."""
+        if len(self.idle) >= self.size:
+            oldest = self.idle.popleft()
+            oldest.keeper = None
+            oldest.close()
+            if counted:
+                self.connections -= 1
+        elif not counted:
+            self.connections += 1
+        peer.owner = None
+        peer.keeper = self
+        self.idle.append(peer)
+        if timeout:
+            peer.watch(timeout)
+        if self._waiting:
+            self.next()
+
+    def disturbed(self, peer: Peer) -> None:
+        """Close an idle connection: bytes or its end have come, or its time is over."""
+        self.idle.remove(peer)
+        peer.keeper = None
+        peer.close()
+        self.leave()
+
+
+def _expire(waiter: asyncio.Future[bool]) -> None:
+    if not waiter.done():
+        waiter.set_result(False)
+
+
+#: This worker's pools by name.
+POOLS: dict[bytes, Pool] = {}
+
+
+def pool_for(name: bytes, size: int, backlog: int = -1) -> Pool:
+    """The pool called ``name``, made with ``size`` and ``backlog`` if there is none."""
+    pool = POOLS.get(name)
+    if pool is None:
+        pool = POOLS[name] = Pool(name, size, backlog)
+    return pool

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import threading
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from pyresty.upstream.resolver import SYSTEM, ResolveError, Resolver
+
+
+class NameServer:
+    """A DNS server on a loopback port. What it answers depends on a name's first label; ``asked`` counts (name, type)."""
+
+    CODES = {b"nx": 3, b"broken": 2, b"refused": 5}
+
+    def __init__(self, ttl: int = 60) -> None:
+        self.ttl = ttl
+        self.asked: Counter[tuple[bytes, int]] = Counter()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self._socket.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                query, client = self._socket.recvfrom(4096)
+            except OSError:
+                return
+            labels, at = [], 12
+            while query[at]:
+                labels.append(query[at + 1 : at + 1 + query[at]])
+                at += 1 + query[at]
+            kind = int.from_bytes(query[at + 1 : at + 3], "big")
+            self.asked[b".".join(labels).lower(), kind] += 1
+            first = labels[0].lower()
+            if first == b"silent":
+                continue
+            answers = []
+            if first in (b"two", b"both") and kind == 1:
+                answers = [(1, bytes((127, 0, 0, number))) for number in (1, 2)]
+            if first == b"both" and kind == 28:
+                answers = [(28, socket.inet_pton(socket.AF_INET6, "::1"))]
+            records = b"".join(
+                b"\xc0\x0c" + struct.pack(">HHIH", type_, 1, self.ttl, len(data)) + data for type_, data in answers
+            )
+            head = query[:2] + struct.pack(">HHHHH", 0x8180 | self.CODES.get(first, 0), 1, len(answers), 0, 0)
+            self._socket.sendto(head + query[12 : at + 5] + records, client)
+
+
+@pytest.fixture
+def server() -> Iterator[NameServer]:
+    made = NameServer()
+    yield made
+    made.close()
+
+
+def resolve(resolver: Resolver, *names: bytes) -> list[list[str] | bytes]:
+    """The sorted addresses, or the error's text, of names looked up at once."""
+
+    async def one(name: bytes) -> list[str] | bytes:
+        try:
+            return sorted(await resolver.resolve(name, 5))
+        except ResolveError as error:
+            return error.text
+
+    async def all_() -> list[list[str] | bytes]:
+        return await asyncio.gather(*map(one, names))
+
+    return asyncio.run(all_())
+
+
+def test_addresses_of_both_kinds(server: NameServer) -> None:
+    assert resolve(Resolver([server.address], None, True, True), b"both.example") == [["127.0.0.1", "127.0.0.2", "::1"]]
+    assert resolve(Resolver([server.address], None, True, False), b"both.example") == [["127.0.0.1", "127.0.0.2"]]
+    assert resolve(Resolver([server.address], None, False, True), b"both.example") == [["::1"]]
+
+
+def test_errors_are_nginx_s(server: NameServer) -> None:
+    resolver = Resolver([server.address], None, True, True)
+    assert resolve(resolver, b"nx.example", b"none.example", b"broken.example", b"refused.example", b"a..b") == [
+        b"nx.example could not be resolved (3: Host not found)",
+        b"none.example could not be resolved (3: Host not found)",
+        b"broken.example could not be resolved (2: Server failure)",
+        b"refused.example could not be resolved (5: Operation refused)",
+        b"a..b could not be resolved (1: Format error)",
+    ]
+
+
+def test_one_query_for_many_who_ask_at_once(server: NameServer) -> None:
+    resolver = Resolver([server.address], None, True, False)
+    assert resolve(resolver, *[b"two.example"] * 9, b"TWO.example") == [["127.0.0.1", "127.0.0.2"]] * 10
+    assert server.asked == {(b"two.example", 1): 1}
+
+
+def twice(resolver: Resolver, name: bytes) -> None:
+    async def ask() -> None:
+        for _ in range(2):
+            await resolver.resolve(name, 5)
+
+    asyncio.run(ask())
+
+
+def test_answers_are_kept_for_their_time(server: NameServer) -> None:
+    twice(Resolver([server.address], None, True, False), b"two.example")
+    assert server.asked == {(b"two.example", 1): 1}
+
+
+def test_valid_replaces_the_time_that_the_server_gives(server: NameServer) -> None:
+    twice(Resolver([server.address], 0.0, True, False), b"two.example")
+    assert server.asked == {(b"two.example", 1): 2}
+    server.ttl = 0
+    twice(Resolver([server.address], 60.0, True, False), b"two.other")
+    assert server.asked[b"two.other", 1] == 1
+
+
+def test_failures_are_asked_again(server: NameServer) -> None:
+    resolver = Resolver([server.address], None, True, False)
+    assert resolve(resolver, b"nx.example") == resolve(resolver, b"nx.example")
+    assert server.asked == {(b"nx.example", 1): 2}
+
+
+def test_a_silent_server_times_out(server: NameServer) -> None:
+    async def ask() -> bytes:
+        with pytest.raises(ResolveError) as caught:
+            await Resolver([server.address], None, True, False).resolve(b"silent.example", 0.1)
+        return caught.value.text
+
+    assert asyncio.run(ask()) == b"silent.example could not be resolved (110: Operation timed out)"
+
+
+def test_addresses_take_turns(server: NameServer) -> None:
+    async def ask() -> set[str]:
+        resolver = Resolver([server.address], None, True, False)
+        return {(await resolver.resolve(b"two.example"))[0] for _ in range(64)}
+
+    assert asyncio.run(ask()) == {"127.0.0.1", "127.0.0.2"}
+
+
+def test_the_system_s_resolver() -> None:
+    async def ask(name: bytes) -> list[str]:
+        return await SYSTEM.resolve(name)
+
+    assert "127.0.0.1" in asyncio.run(ask(b"localhost"))
+    with pytest.raises(ResolveError) as caught:
+        asyncio.run(ask(b"no.such.host.invalid"))
+    assert caught.value.text in (
+        b"no.such.host.invalid could not be resolved (3: Host not found)",
+        b"no.such.host.invalid could not be resolved (2: Server failure)",
+    )
