@@ -361,7 +361,7 @@ class Builder:
             self.errors.append(error)
 
     def _complete(self, loc: Location) -> None:
-        loc.core = loc.conf["http_core"]  # type: ignore[assignment]
+        loc.core = loc.conf["http_core"]
         for module in self.modules:
             if module.on_location is not None:
                 module.on_location(self, loc)

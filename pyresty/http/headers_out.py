@@ -69,7 +69,7 @@ def set_header_out(r: Request, name: bytes, values: list[bytes]) -> None:
         r.date_header = value
         return
     at = -1
-    kept = []
+    kept: list[tuple[bytes, bytes]] = []
     for entry in r.headers_out:
         if entry[0].lower() == low:
             if at < 0:

@@ -237,7 +237,7 @@ async def content(r: Request) -> int:
     rc = r.loc.content(r)
     if rc.__class__ is not int and rc is not None:
         rc = await rc  # type: ignore[misc]
-    return rc or OK  # type: ignore[return-value]
+    return rc or OK
 
 
 def chain(handlers: tuple[Handler, ...]) -> Handler:
@@ -280,7 +280,7 @@ def at_once(r: Request, loc: Location) -> Coroutine[Any, Any, None] | None:
     except Exception as error:
         return run(r, _raise(error))
     if rc is None or rc.__class__ is int:
-        return run(r, _answer(rc))  # type: ignore[arg-type]
+        return run(r, _answer(rc))
     return run(r, rc)  # type: ignore[arg-type]
 
 
@@ -332,7 +332,7 @@ def _carry(coro: Coroutine[Any, Any, None], waited: Any) -> Generator[Any, Any, 
             except BaseException as error:
                 waited = coro.throw(error)
             else:
-                yield from coro  # type: ignore[misc]
+                yield from coro
                 return
     except StopIteration:
         pass

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from .codec import HeadOptions
     from .request import Request
 
-#: A phase handler: answers None to decline, else a code from ``request`` or an HTTP status. Content handlers may answer at once;
-#: all others, and content handlers that have to wait, are coroutine functions.
+#: A handler of the phases before content: answers None to decline, else a code from ``request`` or an HTTP status.
+PhaseHandler = Callable[["Request"], Awaitable["int | None"]]
+#: A content handler; it may answer at once, or give something to await.
 Handler = Callable[["Request"], "int | None | Awaitable[int | None]"]
 #: A sequence of rewrite directives, run at once: None to go on, else a code or status.
 Script = Callable[["Request"], "int | None"]
@@ -47,10 +48,10 @@ class Location:
         self.children: list[Location] = []
         self.script_ops: list[Any] = []
         self.script: Script | None = None
-        self.rewrite: tuple[Handler, ...] = ()
-        self.preaccess: tuple[Handler, ...] = ()
-        self.access: tuple[Handler, ...] = ()
-        self.precontent: tuple[Handler, ...] = ()
+        self.rewrite: tuple[PhaseHandler, ...] = ()
+        self.preaccess: tuple[PhaseHandler, ...] = ()
+        self.access: tuple[PhaseHandler, ...] = ()
+        self.precontent: tuple[PhaseHandler, ...] = ()
         #: Makes the content handler from the location that is to run it (an ``if`` inherits the factory, with settings of its own).
         self.content_factory: Callable[[Location], Handler] | None = None
         self.content: Handler = _no_content

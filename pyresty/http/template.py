@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .request import Request
@@ -25,8 +25,8 @@ class Variable:
 
     def __init__(self, name: str, get: Getter | None = None, set: VariableSetter | None = None) -> None:
         self.name = name
-        self.get = get
-        self.set = set
+        self.get: Any = get
+        self.set: Any = set
 
 
 def assigner(name: str) -> VariableSetter:
@@ -74,7 +74,7 @@ class Template:
             if isinstance(part, bytes):
                 out.append(part)
             else:
-                value = part.get(r)  # type: ignore[misc]
+                value = part.get(r)
                 if value is not None:
                     out.append(value)
         return out[0] if len(out) == 1 else b"".join(out)

@@ -52,8 +52,8 @@ class Peer(asyncio.Protocol):
 
     __slots__ = (
         "buf", "deadline", "eof", "error", "fresh", "inclusive", "keeper", "kind", "later", "loop", "lost", "need",
-        "owner", "pattern", "pos", "read_paused", "reader", "reused", "size", "sock", "tail", "timeout", "timer", "transport",
-        "where", "write_limited", "writer",
+        "owner", "pattern", "pos", "read_paused", "reader", "reused", "size", "sock", "tail", "timeout", "timer",
+        "transport", "where", "write_limited", "writer",
     )  # fmt: skip
 
     transport: Any

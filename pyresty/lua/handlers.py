@@ -17,7 +17,7 @@ from .scheduler import advance, carry_on, run_sync
 
 if TYPE_CHECKING:
     from ..config.build import Builder
-    from ..http.routing import Handler, Location
+    from ..http.routing import Handler, Location, PhaseHandler
     from .vm import LuaVM
 
 
@@ -131,7 +131,7 @@ def make_content(loc: Location, code: Code) -> Handler:
     return read_first if need_body else content
 
 
-def make_phase(loc: Location, code: Code) -> Handler:
+def make_phase(loc: Location, code: Code) -> PhaseHandler:
     """The handler for ``rewrite_by_lua*`` and ``access_by_lua*``: declines unless the code ended the request."""
     conf = loc.conf["lua"]
     config = loc.server.config

@@ -7,7 +7,6 @@ https://github.com/openresty/lua-nginx-module#tcpsockconnect
 from __future__ import annotations
 
 import asyncio
-import random
 import socket
 from errno import EHOSTUNREACH, EINPROGRESS, ENETDOWN, ENETUNREACH
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from ..http.request import Request
 from ..process.logs import CRIT, ERR
 from ..upstream.address import Address, BadAddress, inet_address, is_inet, parse_url
+from ..upstream.resolver import SYSTEM, ResolveError
 from .cosocket import Answer, Peer, os_reason, os_text
 from .socket_object import DIALLING, IDLE, CoSocket, sockets
 from .socket_pool import POOLS, pool_for
@@ -32,13 +32,13 @@ class Target(NamedTuple):
 
 
 async def connect(
-    r: Request, number: float, host: bytes, port: float, size: float, backlog: float, local: bytes | None, timeout: float
+    r: Request, number: int, host: bytes, port: float, size: float, backlog: float, local: bytes | None, timeout: float
 ) -> Answer:
     """Connect a socket for which no idle connection was there (``socket_connect``); ``port`` is 0 for a unix socket.
 
-    A pool is made if ``size`` is not 0; -1 is the configured one. ``timeout`` in milliseconds, 0 for the configured one.
+    A pool is made if ``size`` is not 0; -1 is the configured size. ``timeout`` in milliseconds, 0: the configured one.
     """
-    u = sockets[int(number)]
+    u = sockets[number]
     conf = r.loc.conf["lua"]
     seconds = timeout / 1000 if timeout > 0 else conf.socket_connect_timeout
     target = Target(host, int(port), local)
@@ -84,24 +84,15 @@ async def _address(r: Request, target: Target) -> Address | bytes:
     if url.address is not None:
         return url.address
     core = r.loc.core
-    if core.resolver is not None:
-        from ..upstream.resolver import ResolveError
-
-        try:
-            found = await core.resolver.resolve(url.host, core.resolver_timeout)
-        except ResolveError as failure:
-            text: bytes = failure.text
-            return text
-        name = str(random.choice(found))
-        return inet_address(socket.AF_INET if is_inet(name.encode()) else socket.AF_INET6, name, target.port)
     try:
-        name = url.host.decode("utf-8", "surrogateescape")
-        known = await r.conn.loop.getaddrinfo(name, target.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return target.host + b" could not be resolved (3: Host not found)"
-    # An address that any system has a route to first: "localhost" is mostly meant for 127.0.0.1.
-    family, _, _, _, sockaddr = min(known, key=lambda row: row[0] != socket.AF_INET)
-    return inet_address(family, str(sockaddr[0]), target.port)
+        found = await (core.resolver or SYSTEM).resolve(url.host, core.resolver_timeout)
+    except ResolveError as failure:
+        return failure.text
+    name = found[0]
+    if core.resolver is None:
+        # The family that any system has a route for: "localhost" is mostly meant for 127.0.0.1.
+        name = next((one for one in found if is_inet(one.encode())), name)
+    return inet_address(socket.AF_INET if is_inet(name.encode()) else socket.AF_INET6, name, target.port)
 
 
 async def _dial(r: Request, u: CoSocket, target: Target, address: Address, seconds: float) -> bytes | None:

@@ -167,7 +167,7 @@ def _basic_user(r: Request) -> bytes | None:
 
 def _realpath(of: Any) -> Any:
     def get(r: Request) -> bytes | None:
-        path = of(r)
+        path: bytes = of(r)
         try:
             return os.path.realpath(path, strict=True)
         except OSError as error:

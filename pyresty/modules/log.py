@@ -175,7 +175,7 @@ def compile_format(cf: Builder, text: str, escape: Callable[[bytes | None], byte
             variables.append(cf.variable(part[0]))
 
     def format(r: Request) -> bytes:
-        return pattern % tuple([escape(variable.get(r)) for variable in variables])  # type: ignore[misc]
+        return pattern % tuple([escape(variable.get(r)) for variable in variables])
 
     return format
 

@@ -112,7 +112,7 @@ class ProxyLocation(Settings):
     sizes_node: Any = setting(None)
     target: Target | None = setting(None, inherit=False)
 
-    maker: RequestMaker = inner(lambda: None)  # type: ignore[arg-type,return-value]
+    maker: RequestMaker = inner(lambda: None)
     window: int = inner(int)
     socket_options: list[tuple[int, int, int]] = inner(list)
     hidden: frozenset[bytes] = inner(frozenset)

@@ -69,12 +69,12 @@ def set_proxy_pass(cf: Builder, conf: ProxyLocation, node: Node) -> None:
         raise ValueError("is duplicate")
     loc = cf.scope.loc
     assert loc is not None
-    loc.content_factory = make_handler
     text = node.args[0]
     loc.auto_redirect = loc.name.endswith("/") and loc.kind in ("prefix", "noregex", "exact")
     template = cf.template(text)
     if template.const is None:
         conf.target = Target(template=template)
+        loc.content_factory = make_handler
         return
     written = encode(text)
     scheme, rest = _scheme(written)
@@ -86,7 +86,7 @@ def set_proxy_pass(cf: Builder, conf: ProxyLocation, node: Node) -> None:
         url = parse_url(rest, 80, True)
     except BadAddress as error:
         raise cf.error(f'{error} in upstream "{text[len(scheme) :]}"') from None
-    conf.target = target = Target(url, written)
+    target = Target(url, written)
     if loc.kind in ("named", "regex", "if", "limit_except"):
         if url.uri:
             raise cf.error(_NO_URI_PART)
@@ -94,6 +94,9 @@ def set_proxy_pass(cf: Builder, conf: ProxyLocation, node: Node) -> None:
         target.location = loc.prefix
     if url.uri.startswith(b"?"):
         target.uri = url.uri
+
+    conf.target = target
+    loc.content_factory = make_handler
 
     def resolve() -> None:
         target.upstream = find_upstream(cf, url)

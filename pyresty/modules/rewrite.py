@@ -95,7 +95,7 @@ def set_set(cf: Builder, conf: RewriteSettings, node: Node) -> None:
     value = cf.template(node.args[1])
 
     def set_(r: Request) -> int | None:
-        variable.set(r, value(r))  # type: ignore[misc]
+        variable.set(r, value(r))
         return None
 
     _operations(cf).append(set_)
@@ -189,7 +189,7 @@ class Replacement:
                 value = capture(r, int(part.name)) or b""
                 out.append(escape_uri(value, ESCAPE_ARGS) if quoted else value)
             else:
-                out.append(part.get(r) or b"")  # type: ignore[misc]
+                out.append(part.get(r) or b"")
         return b"".join(out)
 
 
@@ -283,7 +283,7 @@ def set_if(cf: Builder, conf: RewriteSettings, node: Node) -> None:
             if not in_server:
                 r.loc = inner
             for operation in sequence:
-                rc = operation(r)
+                rc: int | None = operation(r)
                 if rc is not None:
                     return rc
         return None
@@ -328,7 +328,7 @@ def condition(cf: Builder, node: Node) -> Callable[[Request], bool]:
 
 def _comparison(cf: Builder, variable: Variable, words: list[str]) -> Callable[[Request], bool]:
     if not words:
-        return lambda r: variable.get(r) not in (None, b"", b"0")
+        return lambda r: bool(variable.get(r) not in (None, b"", b"0"))
     operator, text = words
     if operator in ("=", "!="):
         expected, wanted = cf.template(text), operator == "="
@@ -339,7 +339,7 @@ def _comparison(cf: Builder, variable: Variable, words: list[str]) -> Callable[[
     negative = operator.startswith("!")
 
     def matches(r: Request) -> bool:
-        match = regex.search((variable.get(r) or b""))
+        match = regex.search(variable.get(r) or b"")
         if match is None:
             r.captures = None
             return negative

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from ..config.directives import Module
@@ -22,7 +22,7 @@ from ..process.logs import CRIT, ERR
 if TYPE_CHECKING:
     from ..config.build import Builder
     from ..http.request import Request
-    from ..http.routing import Location
+    from ..http.routing import Handler, Location
 
 #: Files up to this many bytes are kept in memory, all together up to the second figure.
 SMALL = 65536
@@ -71,7 +71,7 @@ def open_failed(r: Request, path: bytes, error: OSError, call: str = "open()") -
     return status
 
 
-def make_static(loc: Location) -> Callable[[Request], object]:
+def make_static(loc: Location) -> Handler:
     """The handler for a location."""
     core = loc.core
     etags = core.etag
@@ -182,7 +182,7 @@ def _not_a_file(r: Request, path: bytes, mode: int) -> int:
 
 def on_location(cf: Builder, loc: Location) -> None:
     """Static files come last among the content handlers."""
-    loc.content_chain += (make_static(loc),)  # type: ignore[assignment]
+    loc.content_chain += (make_static(loc),)
 
 
 MODULE = Module(name="static", on_location=on_location)

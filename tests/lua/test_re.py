@@ -69,6 +69,14 @@ def test_template_errors_are_logged(server: Server) -> None:
         assert line in said
 
 
+def test_jit_is_logged() -> None:
+    """At level debug, once for a pattern that is kept, by option "j" alone."""
+    text = conf({"run": 'for _, o in ipairs{"o", "jo", "jo", "d"} do ngx.say(ngx.re.find("a", "a", o)) end'})
+    with Server(text.replace("error.log info", "error.log debug"), FILES) as server:
+        assert body(server, "run") == "11\n" * 4
+        assert server.log_text().count("pcre2 JIT compiled successfully") == 1
+
+
 def test_phases() -> None:
     """In every phase, those without a request included; a pattern that the master kept serves in the workers."""
     text = http(

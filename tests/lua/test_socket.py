@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 import pytest
 from harness import Connection, Server, http, request
+from nameserver import NameServer
 from origin import WAIT, Origin
-from socket_runs import PRELUDE, Runs, check_answer, check_log
+from socket_runs import HAVE_REFERENCE, PRELUDE, Runs, check_answer, check_log
 from socket_snippets import ALL
 
 ASKS = [
@@ -79,6 +80,28 @@ def test_names_by_the_system() -> None:
         ngx.say(s:connect('no.such.name.invalid', 80))"""
     with Origin({}) as origin, serve(code, origin) as server:
         assert request(server).body == b"1\nnilno.such.name.invalid could not be resolved (3: Host not found)\n"
+
+
+def test_names_by_the_resolver() -> None:
+    """The directive ``resolver`` and its errors, as on the reference."""
+    if not HAVE_REFERENCE:
+        pytest.skip("no nginx with ngx_lua is installed")
+    names = NameServer()
+    conf = http(
+        f"""
+        resolver {names.address}; resolver_timeout 300ms; lua_socket_log_errors off;
+        server {{ listen {{port}}; location / {{ content_by_lua_block {{
+            for _, name in ipairs{{"two", "two", "nx", "broken", "refused", "none", "silent"}} do
+                local s = ngx.socket.tcp() ngx.say(s:connect(name .. ".test", {{port}}))
+            end }} }} }}"""
+    )
+    bodies = []
+    for reference in (False, True):
+        with Server(conf, reference=reference) as server:
+            bodies.append(request(server).body)
+    names.close()
+    assert bodies[0].startswith(b"1\n1\nnilnx.test could not be resolved (3: Host not found)")
+    assert bodies[0] == bodies[1]
 
 
 def test_peer_is_named_in_the_log() -> None:

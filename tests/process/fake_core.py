@@ -19,6 +19,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -67,7 +68,7 @@ class Config:
         if "buffer" in given:
             self.access.buffered(given["buffer"], given.get("flush"))
         self.log_files = {self.access.path}
-        self.warnings = []
+        self.warnings: list[ConfigError] = []
         self.notices = given.get("notices", [])
         self.label = given.get("label", "")
         self.dies = given.get("dies", "")
@@ -82,7 +83,7 @@ class Config:
         return [f"serves {each.text}" for each in self.listens]
 
 
-def listen(port: int = 0, path: str = "", **options: object) -> Listen:
+def listen(port: int = 0, path: str = "", **options: Any) -> Listen:
     if path:
         return Listen(socket.AF_UNIX, path, f"unix:{path}", **options)
     return Listen(socket.AF_INET, ("127.0.0.1", port), f"127.0.0.1:{port}", **options)
@@ -93,8 +94,8 @@ class Answering(asyncio.Protocol):
         self.worker = worker
         self.busy = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        self.transport = transport
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: Any = transport
         self.worker.connections.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -173,16 +174,21 @@ class HttpWorker:
             connection.transport.abort()
 
 
+def load(prefix: Path) -> Any:
+    return Config(prefix)
+
+
 def main() -> int:
     prefix = Path(sys.argv[1])
     ErrorLog.copy_to_stderr = True
     log = first_log(str(prefix), None)
     try:
-        cycle = open_cycle(Config(prefix), log)
+        cycle = open_cycle(load(prefix), log)
     except ConfigError as error:
         report(error, log)
         return 1
-    return Master(cycle, lambda: Config(prefix), HttpWorker).run()
+    worker: Any = HttpWorker
+    return Master(cycle, lambda: load(prefix), worker).run()
 
 
 sys.exit(main())

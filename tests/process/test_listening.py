@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from waiting import free_port
@@ -28,7 +29,7 @@ def log(tmp_path: Path) -> Iterator[ErrorLog]:
     logs.close_unused(set())
 
 
-def port_listen(port: int, **options: object) -> Listen:
+def port_listen(port: int, **options: Any) -> Listen:
     return Listen(socket.AF_INET, ("127.0.0.1", port), f"127.0.0.1:{port}", file="nginx.conf", line=3, **options)
 
 
@@ -137,7 +138,7 @@ def test_port_for_the_super_user(log: ErrorLog, monkeypatch: pytest.MonkeyPatch)
         def bind(self, address: object) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(listening.socket, "socket", Refusing)
+    monkeypatch.setattr(socket, "socket", Refusing)
     listen = Listen(socket.AF_INET, ("0.0.0.0", 80), "0.0.0.0:80")
     with pytest.raises(ConfigError) as caught:
         Listening.open([listen], 1, log, test=True)

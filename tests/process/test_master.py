@@ -15,11 +15,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from waiting import PATIENCE, free_port, until
+from waiting import PATIENCE, contains, free_port, until, writes_to
 
 FAKE = Path(__file__).parent / "fake_core.py"
 
@@ -294,7 +295,7 @@ def test_reloads_lose_no_request(fake: Fake, single: bool) -> None:
         for label in ("1", "2", "3", "4"):
             fake.conf(label=label, worker_processes=2, master_process=not single)
             fake.kill(signal.SIGHUP)
-            until(lambda label=label: label in seen)
+            until(partial(contains, seen, label))
         fake.logged("(?<!SIGHUP)reconfiguring\n", 4)
     finally:
         over.set()
@@ -357,7 +358,7 @@ def test_reopening_logs(fake: Fake) -> None:
     fake.kill(signal.SIGUSR1)
     for pid in processes:
         # The last thing that a process does: standard error moves too.
-        until(lambda pid=pid: os.readlink(f"/proc/{pid}/fd/2") == str(logs / "error.log"))
+        until(partial(writes_to, pid, logs / "error.log"))
     assert (logs / "error.log.1").read_text().count(": reopening logs\n") == 3
     fake.get("/second")
     fake.kill(signal.SIGQUIT)

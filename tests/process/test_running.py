@@ -6,12 +6,13 @@ import os
 import re
 import signal
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 from client import Connection, request
 from harness import Server
-from waiting import until
+from waiting import contains, until, writes_to
 
 CONF = """
 {user}
@@ -69,7 +70,7 @@ def test_reloads_lose_no_request(conf: str) -> None:
             for text in ("second\n", "third\n", "fourth\n"):
                 server.write("conf/nginx.conf", conf.replace("first\\n", text.strip() + "\\n"))
                 os.kill(master(server), signal.SIGHUP)
-                until(lambda text=text: text in seen)
+                until(partial(contains, seen, text))
         finally:
             over.set()
             for each in threads:
@@ -144,7 +145,7 @@ def test_logs_are_reopened(conf: str) -> None:
             (logs / name).rename(logs / f"{name}.1")
         os.kill(master(server), signal.SIGUSR1)
         for pid in processes:
-            until(lambda pid=pid: os.readlink(f"/proc/{pid}/fd/2") == str(logs / "error.log"))
+            until(partial(writes_to, pid, logs / "error.log"))
         assert said(server, "/after") == "first\n"
         until(lambda: "/after" in server.log_text("access.log"))
         assert "GET / " in server.log_text("access.log.1") and "/after" not in server.log_text("access.log.1")

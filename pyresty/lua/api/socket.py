@@ -88,7 +88,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         return url.address is not None and not url.is_unix
 
     def socket_connect(number: int, key: bytes) -> Answer:
-        """Prepare a connect: (1, number) if the pool ``key`` had a connection, (0, number) if ``connect`` must make one.
+        """Prepare a connect: (1, number) if the pool had a connection, (0, number) if ``connect`` must make one.
 
         Or (code,) where it is refused.
         """
@@ -107,6 +107,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         else:
             u = CoSocket(r)
         u.key = key
+        u.eof = False
         u.pool = pool = POOLS.get(key)
         if pool is not None:
             peer = pool.pop()

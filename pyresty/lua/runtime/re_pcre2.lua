@@ -67,8 +67,13 @@ local function compile_error(text, pattern, offset)
     return match(sub(message, 1, MAX_MESSAGE), "^%Z*")
 end
 
-local function jit_failed(code, pattern)
-    py.re_log(7, "pcre2_jit_compile() failed: " .. code .. " in \"" .. pattern .. "\", ignored")
+-- ngx_lua's log line for what pcre2_jit_compile() answered, at level debug or info.
+local function log_jit(code, pattern)
+    if code == 0 then
+        py.re_log(8, "pcre2 JIT compiled successfully")
+    else
+        py.re_log(7, "pcre2_jit_compile() failed: " .. code .. " in \"" .. pattern .. "\", ignored")
+    end
 end
 
 local lib = load_library()
@@ -125,10 +130,7 @@ if lib then
         end
         code = ffi.gc(code, code_free)
         if use_jit then
-            local rc = lib.pcre2_jit_compile_8(code, JIT_COMPLETE)
-            if rc ~= 0 then
-                jit_failed(rc, pattern)
-            end
+            log_jit(lib.pcre2_jit_compile_8(code, JIT_COMPLETE), pattern)
         end
         return {
             code = code,
@@ -189,10 +191,7 @@ else
             return nil, compile_error(groups, pattern, names)
         end
         if use_jit then
-            local rc = py.re_jit_compile(code)
-            if rc ~= 0 then
-                jit_failed(rc, pattern)
-            end
+            log_jit(py.re_jit_compile(code), pattern)
         end
         local list
         for number, name in names:gmatch("(%d+) (%Z+)%z") do
