@@ -9,7 +9,7 @@ from collections import Counter
 
 
 class NameServer:
-    """A DNS server on a loopback port. What it answers depends on a name's first label; ``asked`` counts (name, type)."""
+    """A DNS server on a loopback port; a name's first label says what it answers, ``asked`` counts (name, type)."""
 
     CODES = {b"nx": 3, b"broken": 2, b"refused": 5}
 
@@ -18,7 +18,7 @@ class NameServer:
         self.asked: Counter[tuple[bytes, int]] = Counter()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self._socket.getsockname()[1]
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:

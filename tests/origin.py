@@ -39,10 +39,15 @@ ECHO, COUNT, KEEP, RESET, WAIT = Step
 Script = bytes | tuple[bytes | float | Step, ...]
 
 
-def ok(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
+def ok(body: bytes, *headers: str, status: str = "200 OK", keep: bool = False) -> bytes:
     """An HTTP/1.1 answer with Content-Length, the given header lines, and the news that the connection is closed."""
-    lines = [f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "Connection: close"]
+    lines = [f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", *([] if keep else ["Connection: close"])]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def _kept(answer: bytes, script: tuple[bytes | float | Step, ...]) -> bytes:
+    """The answer without the news of ``ok`` that the connection is closed, where the script keeps it."""
+    return answer.replace(b"\r\nConnection: close\r\n\r\n", b"\r\n\r\n", 1) if KEEP in script else answer
 
 
 class Origin:
@@ -131,12 +136,12 @@ class Origin:
         pause = threading.Event()
         for step in script:
             if isinstance(step, bytes):
-                sock.sendall(step.replace(b"{origin}", str(self.port).encode()))
+                sock.sendall(_kept(step, script).replace(b"{origin}", str(self.port).encode()))
             elif isinstance(step, float):
                 pause.wait(step)
             elif step in (ECHO, COUNT):
                 answer = ok(request if step is ECHO else count, "Content-Type: text/plain")
-                sock.sendall(answer.replace(b"\r\nConnection: close", b"", 1) if KEEP in script else answer)
+                sock.sendall(_kept(answer, script))
             elif step is KEEP:
                 return True
             elif step is RESET:

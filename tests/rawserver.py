@@ -42,6 +42,15 @@ class Peer:
         """A request's head; b"" at the end of the connection."""
         return self.until(b"\r\n\r\n")
 
+    def chunks(self) -> bytes:
+        """A body in the chunked coding, decoded."""
+        body = b""
+        while size := int(self.until(b"\r\n"), 16):
+            body += self.exactly(size)
+            assert self.until(b"\r\n") == b"\r\n"
+        assert self.until(b"\r\n") == b"\r\n"
+        return body
+
     def rest(self) -> bytes:
         """Everything up to the end of the connection."""
         while self._more():
@@ -62,7 +71,7 @@ class Peer:
 
 
 class RawServer:
-    """Listens on a loopback port for as long as the ``with`` block lasts; ``play(peer)`` is called for each connection."""
+    """Listens on a loopback port while the ``with`` block lasts; ``play(peer)`` is called for each connection."""
 
     def __init__(self, play: Callable[[Peer], None], backlog: int = 128) -> None:
         self._play = play

@@ -1,4 +1,4 @@
-"""Proxying, with real sockets on both sides. What can be compared with the reference is compared in ``differential/``."""
+"""Proxying, with real sockets on both sides. What the reference can be asked about is in ``differential/``."""
 
 from __future__ import annotations
 
@@ -66,7 +66,12 @@ def test_each_location_keeps_its_own() -> None:
     inside = "location /a { proxy_pass http://up; } location /b { proxy_pass http://up; }"
     block = "upstream up { server 127.0.0.1:{origin}; }"
     with RawServer(counting) as origin, Server(proxy(inside, block), ports=ports(origin)) as server:
-        assert [request(server, path=path).body for path in ("/a", "/b", "/a", "/b")] == [b"1/1", b"2/1", b"1/2", b"2/2"]
+        assert [request(server, path=path).body for path in ("/a", "/b", "/a", "/b")] == [
+            b"1/1",
+            b"2/1",
+            b"1/2",
+            b"2/2",
+        ]
 
 
 def test_keepalive_with_a_number_is_shared() -> None:
@@ -77,17 +82,17 @@ def test_keepalive_with_a_number_is_shared() -> None:
         assert [request(server, path=path).body for path in paths] == [b"1/1", b"1/2", b"1/3", b"2/1"]
 
 
-@pytest.mark.parametrize(
-    ("inside", "block"),
-    [
-        ("location / { proxy_pass http://up; }", "upstream up { server 127.0.0.1:{origin}; keepalive 0; }"),
-        ("location / { proxy_pass http://up; }", "upstream up { server 127.0.0.1:{origin}; keepalive_requests 1; }"),
-        ("location / { proxy_pass http://up; }", "upstream up { server 127.0.0.1:{origin}; keepalive_time 0; }"),
-    ],
-)
-def test_connections_that_are_not_kept(inside: str, block: str) -> None:
-    with RawServer(counting) as origin, Server(proxy(inside, block), ports=ports(origin)) as server:
-        assert bodies(server, 3) == [b"1/1", b"2/1", b"3/1"]
+@pytest.mark.parametrize("setting", ["keepalive 0;", "keepalive_requests 1;", "keepalive_time 1ms;"])
+def test_connections_that_are_not_kept(setting: str) -> None:
+    def play(peer: Peer) -> None:
+        while peer.head():
+            threading.Event().wait(0.02)
+            peer.send(answer(b"%d" % peer.number))
+
+    block = f"upstream up {{ server 127.0.0.1:{{origin}}; {setting} }}"
+    conf = proxy("location / { proxy_pass http://up; }", block)
+    with RawServer(play) as origin, Server(conf, ports=ports(origin)) as server:
+        assert bodies(server, 3) == [b"1", b"2", b"3"]
 
 
 def test_a_connection_idle_for_too_long_is_closed() -> None:
@@ -169,7 +174,8 @@ def test_bodies_from_memory_from_a_file_and_as_they_come(settings: str) -> None:
                 assert connection.request("PUT", body=BIG).status == 200
                 assert b"\r\nContent-Length: 1048576\r\n" in seen.get(timeout=10)
                 assert seen.get(timeout=10) == BIG
-        assert not list((server.prefix / "client_body_temp").iterdir()) or "in_file_only" in settings
+        server.stop()
+        assert len(list((server.prefix / "client_body_temp").iterdir())) == (2 if "in_file_only" in settings else 0)
 
 
 def test_a_body_is_passed_on_as_it_comes() -> None:
@@ -197,8 +203,7 @@ def test_a_chunked_body_as_it_comes_is_chunked_again() -> None:
 
     def play(peer: Peer) -> None:
         heads.put(peer.head())
-        body = peer.until(b"\r\n0\r\n\r\n")
-        peer.send(answer(re.sub(rb"\r\n[0-9a-f]+\r\n|^[0-9a-f]+\r\n|\r\n0\r\n\r\n$", b"", body)))
+        peer.send(answer(peer.chunks()))
 
     conf = proxy("location / { proxy_request_buffering off; proxy_pass http://127.0.0.1:{origin}; }")
     with RawServer(play) as origin, Server(conf, ports=ports(origin)) as server, Connection(server) as connection:
@@ -213,7 +218,9 @@ def test_a_chunked_body_as_it_comes_is_chunked_again() -> None:
 def test_the_client_is_asked_to_continue(settings: str) -> None:
     def play(peer: Peer) -> None:
         head = peer.head()
-        peer.send(answer(head.partition(b"\r\n")[0] + b"|" + peer.exactly(3) + (b"|Expect" if b"Expect" in head else b"")))
+        peer.send(
+            answer(head.partition(b"\r\n")[0] + b"|" + peer.exactly(3) + (b"|Expect" if b"Expect" in head else b""))
+        )
 
     conf = proxy(f"location / {{ {settings} proxy_pass http://127.0.0.1:{{origin}}; }}")
     with RawServer(play) as origin, Server(conf, ports=ports(origin)) as server, client(server) as peer:
@@ -341,10 +348,10 @@ def test_many_headers() -> None:
 
 
 def test_pipelined_requests_are_answered_in_order() -> None:
-    with RawServer(counting) as origin, Server(proxy(ALL), ports=ports(origin)) as server, client(server) as peer:
-        peer.send(GET * 20)
-        got = [peer.until(b"/%d" % number) for number in range(1, 21)]
-        assert all(one.endswith(b"\r\n\r\n1/%d" % number) for number, one in enumerate(got, 1))
+    conf = proxy(ALL)
+    with RawServer(counting) as origin, Server(conf, ports=ports(origin)) as server, Connection(server) as connection:
+        connection.send(GET * 20)
+        assert [connection.response().body for _ in range(20)] == [b"1/%d" % number for number in range(1, 21)]
 
 
 # -- clients that leave
@@ -487,14 +494,15 @@ def test_a_tunnel() -> None:
 def test_a_tunnel_ends_when_the_upstream_ends_it() -> None:
     def play(peer: Peer) -> None:
         peer.head()
-        peer.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: test\r\n\r\n" + peer.exactly(3) + b" bye")
+        peer.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: test\r\n\r\n")
+        peer.send(peer.exactly(3) + b" bye")
 
-    with RawServer(play) as origin, Server(proxy(f"location / {{ {SWITCHING} }}"), ports=ports(origin)) as server:
-        with client(server) as peer:
-            peer.send(SWITCH)
-            peer.head()
-            peer.send(b"abc")
-            assert peer.rest() == b"abc bye"
+    conf = proxy(f"location / {{ {SWITCHING} }}")
+    with RawServer(play) as origin, Server(conf, ports=ports(origin)) as server, client(server) as peer:
+        peer.send(SWITCH)
+        peer.head()
+        peer.send(b"abc")
+        assert peer.rest() == b"abc bye"
 
 
 def test_a_tunnel_holds_back_who_sends_too_fast() -> None:
@@ -508,17 +516,17 @@ def test_a_tunnel_holds_back_who_sends_too_fast() -> None:
         assert go_on.wait(30)
         sizes.put(len(peer.rest()))
 
-    with RawServer(play) as origin, Server(proxy(f"location / {{ {SWITCHING} }}"), ports=ports(origin)) as server:
-        with client(server) as peer:
-            peer.send(SWITCH)
-            assert peer.head().startswith(b"HTTP/1.1 101 ")
-            to_client = sizes.get(timeout=30)
-            to_upstream = stalled(peer.sock)
-            assert to_client < 32 * len(BIG) and to_upstream < 32 * len(BIG)
-            go_on.set()
-            assert len(peer.exactly(to_client)) == to_client
-            peer.sock.shutdown(socket.SHUT_WR)
-            assert sizes.get(timeout=30) == to_upstream
+    conf = proxy(f"location / {{ {SWITCHING} }}")
+    with RawServer(play) as origin, Server(conf, ports=ports(origin)) as server, client(server) as peer:
+        peer.send(SWITCH)
+        assert peer.head().startswith(b"HTTP/1.1 101 ")
+        to_client = sizes.get(timeout=30)
+        to_upstream = stalled(peer.sock)
+        assert to_client < 32 * len(BIG) and to_upstream < 32 * len(BIG)
+        go_on.set()
+        assert len(peer.exactly(to_client)) == to_client
+        peer.sock.shutdown(socket.SHUT_WR)
+        assert sizes.get(timeout=30) == to_upstream
 
 
 def test_a_tunnel_that_is_idle_for_too_long() -> None:
@@ -565,7 +573,9 @@ def test_variables_when_several_were_asked() -> None:
         "upstream up { server 127.0.0.1:{dead} max_fails=0; server 127.0.0.1:{origin} backup; } "
         "upstream down { server 127.0.0.1:{origin} down; }"
     )
-    log = "$status|$upstream_addr|$upstream_status|$upstream_connect_time|$upstream_header_time|$upstream_response_length"
+    log = (
+        "$status|$upstream_addr|$upstream_status|$upstream_connect_time|$upstream_header_time|$upstream_response_length"
+    )
     scripts = {"/": (answer(b"busy", status="503 Busy"),), "/other": (answer(b"instead"),)}
     with Origin(scripts) as origin, Server(proxy(inside, block, log), ports=ports(origin)) as server:
         assert request(server).body == b"instead"
@@ -586,7 +596,7 @@ def test_names_in_variables() -> None:
     name_server = NameServer()
     inside = (
         f"resolver {name_server.address} ipv6=off; resolver_timeout 300ms; "
-        "location /to/ { proxy_pass http://$arg_host:{origin}/got$uri; } location /plain { proxy_pass http://$arg_host; }"
+        "location / { proxy_pass http://$arg_host:{origin}/got$uri; }"
     )
     with RawServer(counting) as origin, Server(proxy(inside), ports=ports(origin)) as server:
         assert request(server, path="/to/x?host=two.example").body == b"1/1"
@@ -605,7 +615,8 @@ def test_a_resolver_answers_many_at_once() -> None:
     with RawServer(counting) as origin, Server(proxy(inside), ports=ports(origin)) as server:
         answers: list[Response] = []
         threads = [
-            threading.Thread(target=lambda: answers.append(request(server, path="/?host=two.example"))) for _ in range(8)
+            threading.Thread(target=lambda: answers.append(request(server, path="/?host=two.example")))
+            for _ in range(8)
         ]
         for thread in threads:
             thread.start()
@@ -629,7 +640,11 @@ def test_a_captured_response_that_breaks_off_is_truncated() -> None:
         "/whole": answer(b"whole", "X-A: b"),
         "/short": b"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 10\r\n\r\nshort",
     }
-    with Origin(scripts) as origin, Server(proxy(inside), ports=ports(origin)) as server, Connection(server) as connection:
+    with (
+        Origin(scripts) as origin,
+        Server(proxy(inside), ports=ports(origin)) as server,
+        Connection(server) as connection,
+    ):
         assert connection.request(path="/whole").body == b"200 false whole b\n"
         assert connection.request(path="/short").body == b"200 true short b\n"
         assert connection.request(path="/whole").body == b"200 false whole b\n"
@@ -653,7 +668,7 @@ def test_captures_go_to_the_upstream_at_once() -> None:
 
 def test_blocks_inside_a_location_proxy_as_it_does() -> None:
     inside = (
-        "location / { proxy_pass http://127.0.0.1:{origin}; if ($arg_x) { proxy_set_header X-If yes; } "
+        "location / { proxy_pass http://127.0.0.1:{origin}; if ($arg_x) { set $y z; } "
         "limit_except GET { proxy_pass http://127.0.0.1:{origin}; } }"
     )
 
@@ -662,7 +677,6 @@ def test_blocks_inside_a_location_proxy_as_it_does() -> None:
             peer.send(answer(head))
 
     with RawServer(play) as origin, Server(proxy(inside), ports=ports(origin)) as server:
-        assert b"X-If" not in request(server).body
         assert request(server, path="/?x=1").body.startswith(b"GET /?x=1 HTTP/1.1\r\n")
         assert request(server, "DELETE").body.startswith(b"DELETE / HTTP/1.1\r\n")
 
@@ -700,13 +714,29 @@ NO_URI = '"proxy_pass" cannot have URI part in location given by regular express
         ("location / { if ($arg_a) { proxy_pass http://127.0.0.1/; } }", "", NO_URI),
         ("location / { limit_except GET { proxy_pass http://127.0.0.1/; } }", "", NO_URI),
         ("location / { proxy_pass 127.0.0.1; }", "", "invalid URL prefix"),
-        ("location / { proxy_pass http://; }", "", "invalid URL prefix"),
+        ("location / { proxy_pass http://; }", "", 'no host in upstream ""'),
         ("location / { proxy_pass http://a:b; }", "", 'invalid port in upstream "a:b"'),
         ("location / { proxy_pass http://:80; }", "", 'no host in upstream ":80"'),
-        ("location / { proxy_pass http://127.0.0.1; proxy_pass http://127.0.0.1; }", "", '"proxy_pass" directive is duplicate'),
-        ("location / { proxy_pass http://up:80; }", "upstream up { server 127.0.0.1; }", 'upstream "up" may not have port 80'),
-        ("location / { proxy_pass http://bakend; }", "upstream backend { server 127.0.0.1; }", 'did you mean "backend"'),
-        ("location / { proxy_pass http://no.such.host.invalid; }", "", 'host not found in upstream "no.such.host.invalid"'),
+        (
+            "location / { proxy_pass http://127.0.0.1; proxy_pass http://127.0.0.1; }",
+            "",
+            '"proxy_pass" directive is duplicate',
+        ),
+        (
+            "location / { proxy_pass http://up:80; }",
+            "upstream up { server 127.0.0.1; }",
+            'upstream "up" may not have port 80',
+        ),
+        (
+            "location / { proxy_pass http://bakend; }",
+            "upstream backend { server 127.0.0.1; }",
+            'did you mean "backend"',
+        ),
+        (
+            "location / { proxy_pass http://no.such.host.invalid; }",
+            "",
+            'host not found in upstream "no.such.host.invalid"',
+        ),
         ("location / { proxy_pass https://127.0.0.1; }", "", "https:// upstreams are not supported by pyresty yet"),
         ("", "upstream a { }", "no servers are inside upstream"),
         ("", "upstream a { server 127.0.0.1; } upstream A { server 127.0.0.1; }", 'duplicate upstream "A"'),
@@ -714,7 +744,11 @@ NO_URI = '"proxy_pass" cannot have URI part in location given by regular express
         ("", "upstream a { server no.such.host.invalid; }", 'host not found in upstream "no.such.host.invalid"'),
         ("", "upstream a { server 127.0.0.1 weight=0; }", 'invalid parameter "weight=0"'),
         ("", "upstream a { server 127.0.0.1 wieght=1; }", 'invalid parameter "wieght=1"'),
-        ("", "upstream a { server 127.0.0.1 resolve; }", 'parameter "resolve" of "server" is not supported by pyresty yet'),
+        (
+            "",
+            "upstream a { server 127.0.0.1 resolve; }",
+            'parameter "resolve" of "server" is not supported by pyresty yet',
+        ),
         ("", "upstream a { least_conn; server 127.0.0.1; }", '"least_conn" directive is not supported by pyresty yet'),
         ("", "upstream a { zone a 64k; server 127.0.0.1; }", '"zone" directive is not supported by pyresty yet'),
         ("", "upstream a { server 127.0.0.1; keepalive x; }", 'invalid value "x" in "keepalive" directive'),

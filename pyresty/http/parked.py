@@ -1,8 +1,8 @@
 """A wait that costs neither a future nor a task.
 
-The one idea: whoever steps a request's coroutine (``phases.start``) gets the Parked object that it waits for, leaves a function there, and
-the event that ends the wait calls it: the coroutine goes on inside that event's callback. Inside a task, where only futures can be
-awaited, a future takes its place.
+The one idea: whoever steps a request's coroutine (``phases.start``) gets the Parked object that it waits for, leaves a
+function there, and the event that ends the wait calls it: the coroutine goes on inside that event's callback. Inside a
+task, where only futures can be awaited, a future takes its place.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pcre2
+from pcre2 import _cy
 
 from .template import assigner, encode
 
@@ -13,12 +14,21 @@ if TYPE_CHECKING:
     from .request import Request
 
 
+#: PCRE2_ALT_BSUX, PCRE2_UCP and PCRE2_NEVER_BACKSLASH_C, which the Python package adds and nginx doesn't.
+_ADDED_OPTIONS = 0x2 | 0x20000 | 0x100000
+
+
 def compile_regex(cf: Builder, text: str, caseless: bool = False) -> Any:
     """Compile ``text``; named groups become variables. Raises a ConfigError with PCRE2's own message."""
+    pattern = encode(text)
+    flags = pcre2.IGNORECASE if caseless else pcre2.NOFLAG
     try:
-        regex = pcre2.compile(encode(text), pcre2.IGNORECASE if caseless else 0)
+        # the package's compile() would add options that change what \x{41} and \w mean
+        code = _cy.compile(pattern, flags, _ADDED_OPTIONS)
+        _cy.jit_compile(code)
     except pcre2.error as error:
         raise cf.error(f'pcre2_compile() failed: {error} in "{text}"') from None
+    regex = pcre2.Pattern(code, pattern, flags, True, None)
     for name in regex.groupindex:
         key = name.decode() if isinstance(name, bytes) else name
         cf.define(key, _named(key), assigner(key))

@@ -1,10 +1,11 @@
 """proxy_pass and all that goes with it. https://nginx.org/en/docs/http/ngx_http_proxy_module.html
 
-The one idea: everything about a request that can be known beforehand is worked out when the configuration is built, and hangs on the
-location's settings: the target with its peers, the maker of requests, the names of headers that don't pass.
+The one idea: everything about a request that can be known beforehand is worked out when the configuration is built, and
+hangs on the location's settings: the target with its peers, the maker of requests, the names of headers that don't
+pass.
 
-The parts are in ``proxy_pass.py`` (where to), ``proxy_request.py`` (what is sent), ``proxy_rewrite.py`` (headers that come back) and
-``proxy_handler.py``; the protocol and the peers are in the package ``upstream``.
+The parts are in ``proxy_pass.py`` (where to), ``proxy_request.py`` (what is sent), ``proxy_rewrite.py`` (headers that
+come back) and ``proxy_handler.py``; the protocol and the peers are in the package ``upstream``.
 """
 
 from __future__ import annotations
@@ -63,13 +64,15 @@ if TYPE_CHECKING:
 
 #: Response headers that don't pass unless ``proxy_pass_header`` says so.
 _HIDDEN = (
-    "date", "server", "x-pad", "x-accel-expires", "x-accel-redirect", "x-accel-limit-rate", "x-accel-buffering", "x-accel-charset",
+    "date", "server", "x-pad", "x-accel-expires", "x-accel-redirect", "x-accel-limit-rate", "x-accel-buffering",
+    "x-accel-charset",
 )  # fmt: skip
 
-_NEXT = ("error", "timeout", "invalid_header", "non_idempotent", "off", *(f"http_{n}" for n in (500, 502, 503, 504, 403, 404, 429)))
+_STATUSES = (500, 502, 503, 504, 403, 404, 429)
+_NEXT = ("error", "timeout", "invalid_header", "non_idempotent", "off", *(f"http_{status}" for status in _STATUSES))
 _IGNORED = (
-    "X-Accel-Redirect", "X-Accel-Expires", "X-Accel-Limit-Rate", "X-Accel-Buffering", "X-Accel-Charset", "Expires", "Cache-Control",
-    "Set-Cookie", "Vary",
+    "X-Accel-Redirect", "X-Accel-Expires", "X-Accel-Limit-Rate", "X-Accel-Buffering", "X-Accel-Charset", "Expires",
+    "Cache-Control", "Set-Cookie", "Vary",
 )  # fmt: skip
 
 _PAGE = 4096
@@ -77,7 +80,9 @@ _PAGE = 4096
 
 @dataclass(eq=False)
 class ProxyLocation(Settings):
-    """Settings of a location. Times in seconds, sizes in bytes. Those below ``target`` are worked out in ``on_location``."""
+    """Settings of a location. Times in seconds, sizes in bytes. Those below ``target`` are worked out in
+    ``on_location``.
+    """
 
     buffering: bool = setting(True)
     request_buffering: bool = setting(True)
@@ -112,7 +117,7 @@ class ProxyLocation(Settings):
     sizes_node: Any = setting(None)
     target: Target | None = setting(None, inherit=False)
 
-    maker: RequestMaker = inner(lambda: None)
+    maker: RequestMaker | None = inner(lambda: None)
     window: int = inner(int)
     socket_options: list[tuple[int, int, int]] = inner(list)
     hidden: frozenset[bytes] = inner(frozenset)
@@ -126,7 +131,7 @@ class ProxyLocation(Settings):
     all_pools: list[KeepalivePool] = inner(list)
 
     def pool(self, upstream: UpstreamBlock | None) -> KeepalivePool:
-        """The kept connections to ``upstream`` for this location; None stands for addresses that came from variables."""
+        """The kept connections to ``upstream`` for this location; None: to addresses that came from variables."""
         pool = self.pools.get(upstream)
         if pool is None:
             if upstream is None:
@@ -276,7 +281,10 @@ def on_location(cf: Builder, loc: Location) -> None:
     conf.rewrite_location = redirects.apply if redirects else None
     conf.rewrite_cookie = cookie_rewriter(conf.cookie_domains, conf.cookie_paths, conf.cookie_flags)
     conf.rewrites_vary = (
-        redirects.vary or conf.cookie_domains.vary or conf.cookie_paths.vary or any(rule.vary for rule in conf.cookie_flags)
+        redirects.vary
+        or conf.cookie_domains.vary
+        or conf.cookie_paths.vary
+        or any(rule.vary for rule in conf.cookie_flags)
     )
     main: Any = cf.config.main["upstream"]
     conf.all_pools = main.pools
@@ -291,13 +299,14 @@ def _check_sizes(cf: Builder, conf: ProxyLocation) -> None:
         raise cf.error('there must be at least 2 "proxy_buffers"', node=conf.sizes_node)
     if busy < largest:
         raise cf.error(
-            '"proxy_busy_buffers_size" must be equal to or greater than the maximum of the value of "proxy_buffer_size" and one of '
-            'the "proxy_buffers"',
+            '"proxy_busy_buffers_size" must be equal to or greater than the maximum of the value of '
+            '"proxy_buffer_size" and one of the "proxy_buffers"',
             node=conf.sizes_node,
         )
     if busy > (count - 1) * each:
         raise cf.error(
-            '"proxy_busy_buffers_size" must be less than the size of all "proxy_buffers" minus one buffer', node=conf.sizes_node
+            '"proxy_busy_buffers_size" must be less than the size of all "proxy_buffers" minus one buffer',
+            node=conf.sizes_node,
         )
 
 
@@ -333,7 +342,12 @@ MODULE = Module(
     directives=(
         Directive("proxy_pass", LOCATION | LIF | LMT, TAKE1, set_proxy_pass),
         Directive("proxy_redirect", HSL, TAKE12, set_redirect),
-        Directive("proxy_cookie_domain", HSL, TAKE12, lambda cf, c, n: set_rules(cf, c, "cookie_domains", n, domain_rule, True)),
+        Directive(
+            "proxy_cookie_domain",
+            HSL,
+            TAKE12,
+            lambda cf, c, n: set_rules(cf, c, "cookie_domains", n, domain_rule, True),
+        ),
         Directive("proxy_cookie_path", HSL, TAKE12, lambda cf, c, n: set_rules(cf, c, "cookie_paths", n, prefix_rule)),
         Directive("proxy_cookie_flags", HSL, TAKE1234, set_flags),
         Directive("proxy_buffering", HSL, FLAG, flag("buffering")),
@@ -360,7 +374,9 @@ MODULE = Module(
         Directive("proxy_next_upstream_timeout", HSL, TAKE1, seconds("next_upstream_timeout")),
         Directive("proxy_pass_header", HSL, TAKE1, _names("pass_headers")),
         Directive("proxy_hide_header", HSL, TAKE1, _names("hide_headers")),
-        Directive("proxy_ignore_headers", HSL, ONE_MORE, bitmask("ignore_headers", {name: name.lower() for name in _IGNORED})),
+        Directive(
+            "proxy_ignore_headers", HSL, ONE_MORE, bitmask("ignore_headers", {name: name.lower() for name in _IGNORED})
+        ),
         Directive("proxy_http_version", HSL, TAKE1, enum("http_version", {"1.0": 1000, "1.1": 1001})),
         Directive("proxy_force_ranges", HSL, FLAG, refuse("parts of a proxied response")),
         Directive("proxy_limit_rate", HSL, TAKE1, refuse("the speed of reading from upstreams")),

@@ -24,8 +24,8 @@ def make_handler(loc: Location) -> Callable[[Request], Awaitable[int]]:
     """The handler for a location. nginx: ``ngx_http_proxy_handler``."""
     conf: ProxyLocation = loc.conf["proxy"]
     target = conf.target
-    assert target is not None
     maker = conf.maker
+    assert target is not None and maker is not None
     fixed = target.template is None
     body_set = conf.body is not None
 

@@ -1,7 +1,7 @@
 """``proxy_pass``: where requests go, fixed at start-up or worked out from variables for each request.
 
-The one idea: both ways end in the same Target. A fixed one is made once; one with variables is made from the text they give, and
-remembered by that text.
+The one idea: both ways end in the same Target. A fixed one is made once; one with variables is made from the text they
+give, and remembered by that text.
 
 https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_pass
 """
@@ -28,15 +28,17 @@ if TYPE_CHECKING:
 _KEPT = 512
 
 _NO_URI_PART = (
-    '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, or inside "if" statement, '
-    'or inside "limit_except" block'
+    '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, '
+    'or inside "if" statement, or inside "limit_except" block'
 )
 _NO_HTTPS = "https:// upstreams are not supported by pyresty yet"
 
 
 class Target:
-    """Where a request goes. ``host_header`` and ``port`` are ``$proxy_host`` and ``$proxy_port``; ``location`` is the part of the
-    client's URI that ``uri`` replaces; ``complete`` tells that ``uri`` is the whole URI. With ``template`` set, the rest is empty."""
+    """Where a request goes. ``host_header`` and ``port`` are ``$proxy_host`` and ``$proxy_port``; ``location`` is the
+    part of the client's URI that ``uri`` replaces; ``complete`` tells that ``uri`` is the whole URI. With ``template``
+    set, the rest is empty.
+    """
 
     __slots__ = ("complete", "host_header", "location", "port", "template", "upstream", "uri", "url", "written")
 
@@ -107,7 +109,7 @@ def set_proxy_pass(cf: Builder, conf: ProxyLocation, node: Node) -> None:
 def _scheme(text: bytes) -> tuple[bytes, bytes]:
     """``http://`` or ``https://`` (b"" for anything else), and what follows."""
     for scheme in (b"http://", b"https://"):
-        if text[: len(scheme)].lower() == scheme and len(text) > len(scheme):
+        if text[: len(scheme)].lower() == scheme:
             return scheme, text[len(scheme) :]
     return b"", text
 
@@ -145,8 +147,8 @@ async def evaluate(r: Request, conf: ProxyLocation) -> tuple[Target, Peers] | in
 
 def _from_text(r: Request, text: bytes) -> Target | None:
     scheme, rest = _scheme(text)
-    if scheme != b"http://":
-        r.log(ERR, _NO_HTTPS if scheme else b'invalid URL prefix in "%s"' % text)
+    if scheme != b"http://" or not rest:
+        r.log(ERR, _NO_HTTPS if scheme == b"https://" else b'invalid URL prefix in "%s"' % text)
         return None
     try:
         url = parse_url(rest, 80, True)

@@ -1,7 +1,8 @@
 """The request that goes to the upstream: its line, its headers, and how its body is sent.
 
-The one idea: most of it follows from the client's head alone, and a client repeats itself. So the bytes made for a head that is
-remembered are remembered too; only header values with other variables (``$remote_addr``) are filled in each time.
+The one idea: most of it follows from the client's head alone, and a client repeats itself. So the bytes made for a head
+that is remembered are remembered too; only header values with other variables (``$remote_addr``) are filled in each
+time.
 
 Rules: ``ngx_http_proxy_create_request``; https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_set_header.
 """
@@ -38,8 +39,9 @@ DEFAULTS = (
 #: Variables that follow from the head alone, and prefixes of such.
 _OF_THE_HEAD = frozenset(
     (
-        "host", "request_uri", "uri", "document_uri", "args", "query_string", "is_args", "request", "request_method", "server_protocol",
-        "server_name", "content_type", "proxy_host", "proxy_port", "proxy_internal_body_length", "proxy_internal_chunked",
+        "host", "request_uri", "uri", "document_uri", "args", "query_string", "is_args", "request", "request_method",
+        "server_protocol", "server_name", "content_type", "proxy_host", "proxy_port", "proxy_internal_body_length",
+        "proxy_internal_chunked",
     )
 )  # fmt: skip
 _OF_THE_HEAD_PREFIXES = ("http_", "arg_", "cookie_")
@@ -56,7 +58,8 @@ Part = bytes | tuple[bytes, Template]
 def _fixed(template: Template) -> bool:
     """Whether the value follows from the head alone."""
     return all(
-        isinstance(part, bytes) or part.name in _OF_THE_HEAD or part.name.startswith(_OF_THE_HEAD_PREFIXES) for part in template.parts
+        isinstance(part, bytes) or part.name in _OF_THE_HEAD or part.name.startswith(_OF_THE_HEAD_PREFIXES)
+        for part in template.parts
     )
 
 
@@ -79,12 +82,16 @@ class RequestMaker:
         self._fields = [(encode(name) + b": ", value) for name, value in fields if value.const != b""]
         self._passes: dict[bytes, bool] = {}
         templates = [t for t in (self._host, conf.method, *(t for _, t in self._fields)) if t is not None]
-        self._rememberable = conf.target is not None and conf.target.template is None and (conf.method is None or _fixed(conf.method))
+        self._rememberable = (
+            conf.target is not None and conf.target.template is None and (conf.method is None or _fixed(conf.method))
+        )
         self._whole = all(_fixed(t) for t in templates)
         self._kept: dict[bytes, tuple[bytes, bool, bytes | list[Part]]] = {}
 
     def make(self, r: Request, u: Upstream, target: Target) -> bytes:
-        """The head of the request, its end included; sets ``u.uri`` and ``u.head_request``. b"" if there is no URI to ask for."""
+        """The head of the request, its end included; sets ``u.uri`` and ``u.head_request``. b"" if there is no URI to
+        ask for.
+        """
         head = r.head
         if (
             head.cacheable
@@ -112,7 +119,7 @@ class RequestMaker:
         return self._join(r, parts) if parts else b""
 
     def _parts(self, r: Request, u: Upstream, target: Target, now: bool) -> list[Part]:
-        """What the request is made of, neighbouring bytes joined; without what is to be filled in later unless ``now``."""
+        """What the request is made of, bytes joined; what varies is left to be filled in unless ``now``."""
         conf = self._conf
         method = r.method if conf.method is None else conf.method(r)
         uri = target.uri if target.complete else upstream_uri(r, target)
@@ -194,8 +201,8 @@ def upstream_uri(r: Request, target: Target) -> bytes:
 async def request_body(r: Request, u: Upstream, conf: ProxyLocation) -> tuple[bytes, Body | None]:
     """The request's body: what can be sent together with the head, and what makes an iterator over the rest, if any.
 
-    Reads the client's body unless it is to be passed as it comes. Sets ``u.body_length`` and ``u.chunked``. Raises Finalize where the
-    client's body is bad.
+    Reads the client's body unless it is to be passed as it comes. Sets ``u.body_length`` and ``u.chunked``. Raises
+    Finalize where the client's body is bad.
     """
     head = r.head
     body = r.body

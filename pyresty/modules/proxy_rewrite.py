@@ -1,7 +1,7 @@
 """What proxy_redirect and proxy_cookie_domain, _path and _flags do to headers of a response.
 
-The one idea: a rule is a function from a value (and where in it the rewritten part begins) to the new value, or None if it does not
-apply; of several rules the first that applies counts.
+The one idea: a rule is a function from a value (and where in it the rewritten part begins) to the new value, or None if
+it does not apply; of several rules the first that applies counts.
 
 https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_redirect, #proxy_cookie_domain and so on.
 """
@@ -92,8 +92,12 @@ def domain_rule(domain: Template, replacement: Template) -> Rule:
     return rewrite
 
 
-def set_rules(cf: Builder, conf: Any, field: str, node: Node, make: Callable[[Template, Template], Rule], caseless: bool = False) -> None:
-    """``name off`` or ``name pattern replacement``, where ``~regex`` and ``~*regex`` are patterns too (``caseless``: always ``~*``)."""
+def set_rules(
+    cf: Builder, conf: Any, field: str, node: Node, make: Callable[[Template, Template], Rule], caseless: bool = False
+) -> None:
+    """``name off`` or ``name pattern replacement``, where ``~regex`` and ``~*regex`` are patterns too (``caseless``:
+    always ``~*``).
+    """
     have = getattr(conf, field)
     if have == NO_RULES:
         raise ValueError("is duplicate")
@@ -210,8 +214,10 @@ def parse_cookie(value: bytes) -> list[Attribute]:
     return attributes
 
 
-def cookie_rewriter(domains: Rules, paths: Rules, flags: Sequence[CookieFlags]) -> Callable[[Request, bytes], bytes | None] | None:
-    """The function that rewrites a Set-Cookie header, answering None where nothing applies; None if there are no rules."""
+def cookie_rewriter(
+    domains: Rules, paths: Rules, flags: Sequence[CookieFlags]
+) -> Callable[[Request, bytes], bytes | None] | None:
+    """The function that rewrites a Set-Cookie header (None where no rule applies); None if there are no rules."""
     if not domains and not paths and not flags:
         return None
 

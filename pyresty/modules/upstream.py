@@ -1,7 +1,8 @@
-"""``upstream name { … }``, the upstreams that ``proxy_pass`` names without such a block, and the variables that tell how it went.
+"""``upstream name { … }``, the upstreams that ``proxy_pass`` names without such a block, and the variables that tell
+how it went.
 
-The one idea: a server in ``proxy_pass`` is an upstream with one server, so behind the configuration there is only one kind of thing, an
-UpstreamBlock.
+The one idea: a server in ``proxy_pass`` is an upstream with one server, so behind the configuration there is only one
+kind of thing, an UpstreamBlock.
 
 https://nginx.org/en/docs/http/ngx_http_upstream_module.html
 """
@@ -46,7 +47,9 @@ _UNSUPPORTED = ("resolve", "drain", "service=", "route=", "slow_start=")
 
 
 class UpstreamBlock:
-    """One upstream. ``keepalive`` is what the directive says; without it each location keeps up to 32 connections of its own."""
+    """One upstream. ``keepalive`` is what the directive says; without it each location keeps up to 32 connections of
+    its own.
+    """
 
     def __init__(self, name: bytes) -> None:
         self.name = name
@@ -72,7 +75,9 @@ class UpstreamBlock:
 
 @dataclass(eq=False)
 class UpstreamMain(Settings):
-    """All upstreams: the blocks by lower-case name, the others by host and port, and the pools, to be closed at the worker's end."""
+    """All upstreams: the blocks by lower-case name, the others by host and port, and the pools, to be closed at the
+    worker's end.
+    """
 
     blocks: dict[bytes, UpstreamBlock] = inner(dict)
     implicit: dict[tuple[bytes, int], UpstreamBlock] = inner(dict)
@@ -87,7 +92,9 @@ class UpstreamMain(Settings):
 
 
 def find_upstream(cf: Builder, url: Url) -> UpstreamBlock:
-    """The upstream for the URL of a directive: a block, or made for its host and port, of which the name is looked up now."""
+    """The upstream for the URL of a directive: a block, or made for its host and port, of which the name is looked up
+    now.
+    """
     main = cf.config.main["upstream"]
     assert isinstance(main, UpstreamMain)
     block = main.blocks.get(url.host.lower())

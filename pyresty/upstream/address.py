@@ -1,7 +1,8 @@
 """Addresses of upstream servers: from the text in a directive to what a socket connects to.
 
-The one idea: parsing (``parse_url``) and looking names up (``addresses``) are two steps, because names in ``proxy_pass`` may turn out to
-be upstreams, and because variables bring text that is parsed while serving but must never block on a look-up.
+The one idea: parsing (``parse_url``) and looking names up (``addresses``) are two steps, because names in
+``proxy_pass`` may turn out to be upstreams, and because variables bring text that is parsed while serving but must
+never block on a look-up.
 
 Rules: nginx's ``ngx_parse_url`` and ``ngx_inet_resolve_host``; the texts of BadAddress are nginx's.
 """
@@ -17,7 +18,9 @@ class BadAddress(ValueError):
 
 
 class Address(NamedTuple):
-    """Where a peer listens. ``sockaddr`` is what the socket module takes; ``name`` is nginx's spelling, as in ``$upstream_addr``."""
+    """Where a peer listens. ``sockaddr`` is what the socket module takes; ``name`` is nginx's spelling, as in
+    ``$upstream_addr``.
+    """
 
     family: int
     sockaddr: tuple[str, int] | str
@@ -119,7 +122,9 @@ def inet_address(family: int, host: str, port: int) -> Address:
 
 
 def addresses(url: Url) -> list[Address]:
-    """All addresses of ``url``, names looked up by the system. Blocks: only for start-up. Raises BadAddress (``host not found``)."""
+    """All addresses of ``url``, names looked up by the system. Blocks: only for start-up. Raises BadAddress (``host not
+    found``).
+    """
     if url.address is not None:
         return [url.address]
     try:

@@ -1,8 +1,8 @@
 """What a request does with its upstream, whatever protocol that speaks: ask a peer, and if it fails the next one.
 
-The one idea: an attempt ends with the head of a response or with a word from ``proxy_next_upstream``; a table says what status each
-word means, and the directive whether another peer is asked instead. Everything that happened is kept in ``states``, one for each attempt,
-for the variables ``$upstream_…``.
+The one idea: an attempt ends with the head of a response or with a word from ``proxy_next_upstream``; a table says what
+status each word means, and the directive whether another peer is asked instead. Everything that happened is kept in
+``states``, one for each attempt, for the variables ``$upstream_…``.
 
 Rules: ``ngx_http_upstream.c`` (``ngx_http_upstream_connect``, ``_next``, ``_test_next``).
 """
@@ -31,7 +31,15 @@ Body = Callable[[], AsyncIterator[bytes]]
 NO_LIVE = "no_live"
 
 #: The status for a failure that no other peer has made good.
-_STATUS = {TIMEOUT: 504, "http_500": 500, "http_503": 503, "http_504": 504, "http_403": 403, "http_404": 404, "http_429": 429}
+_STATUS = {
+    TIMEOUT: 504,
+    "http_500": 500,
+    "http_503": 503,
+    "http_504": 504,
+    "http_403": 403,
+    "http_404": 404,
+    "http_429": 429,
+}
 #: Statuses after which ``proxy_next_upstream`` may ask another peer.
 _NEXT_STATUSES = {status: f"http_{status}" for status in (500, 502, 503, 504, 403, 404, 429)}
 #: Methods that are not sent twice unless ``non_idempotent`` allows it.
@@ -50,12 +58,14 @@ READING = b"reading upstream"
 
 
 class State:
-    """One attempt, as ``$upstream_addr`` and its sisters tell it. Times are seconds, None while unknown; ``peer`` is None for the gap
-    between two upstreams of one request."""
+    """One attempt, as ``$upstream_addr`` and its sisters tell it. Times are seconds, None while unknown; ``peer`` is
+    None for the gap between two upstreams of one request.
+    """
 
     __slots__ = (
-        "bytes_received", "bytes_sent", "connect_time", "header_time", "peer", "response_length", "response_time", "status",
-    )  # fmt: skip
+        "bytes_received", "bytes_sent", "connect_time", "header_time", "peer", "response_length", "response_time",
+        "status",
+)  # fmt: skip
 
     def __init__(self, peer: bytes | None) -> None:
         self.peer = peer
@@ -71,15 +81,17 @@ class State:
 class Upstream:
     """The upstream of one request (``r.upstream``).
 
-    ``head`` is the response's head when ``run`` has returned 0, None for a response without one (HTTP/0.9). ``conf`` has the settings of
-    nginx's ``ngx_http_upstream_conf_t`` that this module reads: ``connect_timeout send_timeout read_timeout buffer_size window
-    next_upstream next_upstream_tries next_upstream_timeout ignore_client_abort socket_options buffering buffers``.
+    ``head`` is the response's head when ``run`` has returned 0, None for a response without one (HTTP/0.9). ``conf``
+    has the settings of nginx's ``ngx_http_upstream_conf_t`` that this module reads: ``connect_timeout send_timeout
+    read_timeout buffer_size window next_upstream next_upstream_tries next_upstream_timeout ignore_client_abort
+    socket_options buffering buffers``.
     """
 
     __slots__ = (
-        "_began", "_cached", "_choice", "_feeder", "_pool", "_request_sent", "_start", "action", "body_length", "buffer", "chunked", "conf", "conn",
-        "head", "head_request", "host", "local", "peer_name", "port", "r", "schema", "state", "states", "stop", "streams", "trailers", "uri",
-    )  # fmt: skip
+        "_began", "_cached", "_choice", "_feeder", "_pool", "_request_sent", "_start", "action", "body_length",
+        "buffer", "chunked", "conf", "conn", "head", "head_request", "host", "local", "peer_name", "port", "r",
+        "schema", "state", "states", "stop", "streams", "trailers", "uri",
+)  # fmt: skip
 
     def __init__(self, r: Request, conf: Any) -> None:
         self.r = r
@@ -94,7 +106,9 @@ class Upstream:
             r.upstream_log = None
         r.upstream = self
         self.schema = b"http://"
-        self.buffer = conf.buffers[1] if conf.buffering else 0  #: bytes of the response that are gathered before they are sent
+        self.buffer = (
+            conf.buffers[1] if conf.buffering else 0
+        )  #: bytes of the response that are gathered before they are sent
         self.uri = b""
         self.action = b""
         self.peer_name = b""
@@ -102,7 +116,9 @@ class Upstream:
         self.port: bytes | None = None  #: $proxy_port
         self.head_request = False  #: the method sent is HEAD
         self.local: tuple[str, int] | None = None  #: the address to connect from
-        self.body_length: int | None = None  #: of the request's body, in bytes; None if there is none, or it is not known
+        self.body_length: int | None = (
+            None  #: of the request's body, in bytes; None if there is none, or it is not known
+        )
         self.chunked = False  #: the request's body is sent in the chunked coding
         self.streams = False  #: the request's body comes in pieces and can't be sent again
         self.stop = 0  #: the status to end with because the client has gone or its body has failed
@@ -250,7 +266,7 @@ class Upstream:
     # -- after a failure
 
     def _next(self, failure: str) -> int:
-        """An attempt has failed: 0 to ask another peer, else the status to end with. nginx: ``ngx_http_upstream_next``."""
+        """An attempt has failed: 0 to ask another peer, else the status to end with."""
         choice = self._choice
         cached = self._cached
         self._end(failure not in ("http_403", "http_404"), False)
@@ -266,9 +282,7 @@ class Upstream:
         allowed = conf.next_upstream
         if failure not in allowed:
             return False
-        if self._request_sent and (
-            self.streams or (self.r.method in _NOT_TWICE and "non_idempotent" not in allowed)
-        ):
+        if self._request_sent and (self.streams or (self.r.method in _NOT_TWICE and "non_idempotent" not in allowed)):
             return False
         timeout = conf.next_upstream_timeout
         return not timeout or self.r.conn.loop.time() - self._began < timeout
@@ -277,14 +291,19 @@ class Upstream:
         """The client has closed its connection: end the exchange."""
         self.r.on_abort = None
         self.stop = 499
-        self.log(INFO, "epoll_wait() reported that client prematurely closed connection, so upstream connection is closed too")
+        self.log(
+            INFO,
+            "epoll_wait() reported that client prematurely closed connection, so upstream connection is closed too",
+        )
         if self.conn is not None:
             self.conn.give_up()
 
     # -- the end
 
     def finish(self, read_body: bool) -> None:
-        """The exchange is over, well or not: keep the connection if it can serve another. ``read_body``: the body was asked for."""
+        """The exchange is over, well or not: keep the connection if it can serve another. ``read_body``: the body was
+        asked for.
+        """
         self.r.on_abort = None
         conn = self.conn
         if conn is not None:

@@ -1,8 +1,8 @@
 """A connection to an upstream server that speaks HTTP/1.x, made for one waiting reader.
 
-The one idea: bytes are parsed where they arrive, and whoever waits is woken once, when there is something for it: the head with as much of
-the body as came along, or the next piece. A small response is complete when its reader wakes. The reader's side never raises: it looks at
-``failure`` when it has been woken and there is nothing.
+The one idea: bytes are parsed where they arrive, and whoever waits is woken once, when there is something for it: the
+head with as much of the body as came along, or the next piece. A small response is complete when its reader wakes. The
+reader's side never raises: it looks at ``failure`` when it has been woken and there is nothing.
 
 RFC 9112; framing as nginx decides it (``ngx_http_proxy_input_filter_init``).
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import os
 import select
-import socket
 import types
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
@@ -36,15 +35,18 @@ INVALID_BODY = "invalid_body"
 class UpstreamConnection(asyncio.Protocol):
     """A connection, and the exchange that is under way on it.
 
-    ``head`` is the response's head once it is there (None with ``http_09`` set for a response without one), ``complete`` tells that all of
-    the body has arrived, ``excess`` that more came than that, ``feeding`` that the request's body is still being sent, ``failure`` why it never will, ``message`` what to log about that, in nginx's words without the context ("" after a timeout).
+    ``head`` is the response's head once it is there (None with ``http_09`` set for a response without one),
+    ``complete`` tells that all of the body has arrived, ``failure`` why it never will, ``message`` what to log about
+    that, in nginx's words without the context ("" after a timeout); ``excess`` that more came than should have,
+    ``feeding`` that the request's body is still being sent.
     """
 
     __slots__ = (
-        "_buf", "_connecting", "_decoder", "_head_request", "_header_limit", "_left", "_loop", "_parked", "_parts", "_paused", "_timeout",
-        "_wheel", "_window", "bucket", "closed", "complete", "deadline", "error", "excess", "failure", "feeding", "head", "head_size", "http_09", "key",
-        "made", "message", "on_writable", "pending", "pool", "received", "requests", "sent", "transport", "write_paused",
-    )  # fmt: skip
+        "_buf", "_connecting", "_decoder", "_head_request", "_header_limit", "_left", "_loop", "_parked", "_parts",
+        "_paused", "_timeout", "_wheel", "_window", "bucket", "closed", "complete", "deadline", "error", "excess",
+        "failure", "feeding", "head", "head_size", "http_09", "key", "made", "message", "on_writable", "pending",
+        "pool", "received", "requests", "sent", "transport", "write_paused",
+)  # fmt: skip
 
     transport: Any
 
@@ -72,9 +74,11 @@ class UpstreamConnection(asyncio.Protocol):
         self.feeding = self.http_09 = False
 
     async def connect(self, address: Address, timeout: float, local: tuple[str, int] | None = None) -> None:
-        """Connect within ``timeout`` seconds, from the local address ``local``; ``failure`` tells whether that failed, ``error`` why."""
+        """Connect within ``timeout`` seconds, from the local address ``local``; ``failure`` tells whether that failed,
+        ``error`` why.
+        """
         loop: Any = self._loop
-        if address.family == socket.AF_UNIX:
+        if isinstance(address.sockaddr, str):
             made = loop.create_unix_connection(lambda: self, address.sockaddr)
         else:
             host, port = address.sockaddr
@@ -100,8 +104,8 @@ class UpstreamConnection(asyncio.Protocol):
     def send(self, data: bytes, head_request: bool, header_limit: int, window: int, timeout: float) -> None:
         """Begin an exchange: send ``data`` (the head, with the body if that is small).
 
-        The head of the response may have ``header_limit`` bytes; reading pauses while more than ``window`` bytes of the body wait for
-        their reader; ``timeout`` is the time in seconds for the head, and between two pieces of the body.
+        The head of the response may have ``header_limit`` bytes; reading pauses while more than ``window`` bytes of the
+        body wait for their reader; ``timeout`` is the time in seconds for the head, and between two pieces of the body.
         """
         self._head_request = head_request
         self._header_limit = header_limit
@@ -165,10 +169,17 @@ class UpstreamConnection(asyncio.Protocol):
             self.deadline = self._loop.time() + self._timeout
 
     async def drained(self, timeout: float) -> None:
-        """Wait until the upstream has taken what was written, at most ``timeout`` seconds (then ``failure`` is TIMEOUT)."""
+        """Wait until the upstream has taken what was written, at most ``timeout`` seconds (then ``failure`` is
+        TIMEOUT).
+        """
         self._wheel.watch(self, self._loop.time() + timeout)
         waiter = self._loop.create_future()
-        self.on_writable = lambda: waiter.done() or waiter.set_result(None)
+
+        def wake() -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        self.on_writable = wake
         try:
             await waiter
         finally:
@@ -191,11 +202,10 @@ class UpstreamConnection(asyncio.Protocol):
         """The trailers of a chunked response, once it is complete."""
         return self._decoder.trailers if self._decoder is not None else []
 
-    def become_tunnel(self) -> bytes:
-        """After 101: whatever comes is the body, until the end. Returns what came after the head."""
+    def become_tunnel(self) -> None:
+        """After 101: whatever comes is the body, until the end."""
         self.complete = False
         self._left = -1
-        return self.take()
 
     def keep(self, pool: KeepalivePool, now: float) -> None:
         """The exchange is over: put the connection into ``pool`` if it can serve another, else close it."""

@@ -1,7 +1,7 @@
 """How an upstream's response becomes ours: which headers pass, under what name and rewriting, and the body as it comes.
 
-The one idea: what a response head comes to depends only on that head and the location's settings, unless a rewriting uses variables. So
-it is worked out once (``Passed``) and kept for as long as the same head keeps coming.
+The one idea: what a response head comes to depends only on that head and the location's settings, unless a rewriting
+uses variables. So it is worked out once (``Passed``) and kept for as long as the same head keeps coming.
 
 Rules: the tables of ``ngx_http_upstream_headers_in`` and ``ngx_http_upstream_process_headers``; X-Accel-…:
 https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_ignore_headers.
@@ -40,8 +40,9 @@ class Passed:
     """What a response head comes to in a location: the fields of a request that it sets."""
 
     __slots__ = (
-        "buffering", "content_type", "date_header", "headers", "limit_rate", "location", "redirect", "server_header", "status_line",
-    )  # fmt: skip
+        "buffering", "content_type", "date_header", "headers", "limit_rate", "location", "redirect", "server_header",
+        "status_line",
+)  # fmt: skip
 
     def __init__(self) -> None:
         self.status_line: bytes | None = None
@@ -110,8 +111,9 @@ async def pass_response(u: Upstream) -> int:
 
 
 async def _pass_body(u: Upstream, conn: UpstreamConnection) -> int:
-    """Pass the body on as fast as the client takes it: as it comes, or with buffering a buffer at a time. OK, or the code to break off
-    with."""
+    """Pass the body on as fast as the client takes it: as it comes, or with buffering a buffer at a time. OK, or the
+    code to break off with.
+    """
     r = u.r
     client = r.conn
     enough = u.buffer
@@ -130,6 +132,7 @@ async def _pass_body(u: Upstream, conn: UpstreamConnection) -> int:
             if client.write_paused and not r.is_subrequest:
                 conn.stop_clock()
                 await r.drain()
+                continue
         await conn.wait()
         u.action = READING
         if u.stop:
@@ -143,7 +146,9 @@ async def _pass_body(u: Upstream, conn: UpstreamConnection) -> int:
 
 
 def _broken(u: Upstream, conn: UpstreamConnection) -> int:
-    """The body will never be complete: log why, and break off. What an upstream sent before it closed still reaches the client."""
+    """The body will never be complete: log why, and break off. What an upstream sent before it closed still reaches the
+    client.
+    """
     r = u.r
     code = 502
     message = conn.message
@@ -165,8 +170,9 @@ def _broken(u: Upstream, conn: UpstreamConnection) -> int:
 def translate(r: Request, head: ResponseHead, conf: Any) -> Passed:
     """What ``head`` comes to in the location of ``r``, remembered unless it depends on the request.
 
-    ``conf`` has ``hidden`` (lower-case names), ``ignore_headers``, ``rewrite_location(r, value, start)`` and ``rewrite_cookie(r, value)``
-    (None if there are no rules; they answer None to leave the value), and ``rewrites_vary``.
+    ``conf`` has ``hidden`` (lower-case names), ``ignore_headers``, ``rewrite_location(r, value, start)`` and
+    ``rewrite_cookie(r, value)`` (None if there are no rules; they answer None to leave the value), and
+    ``rewrites_vary``.
     """
     passed = Passed()
     headers = passed.headers

@@ -1,11 +1,11 @@
 """Which of several servers gets a request: nginx's smooth weighted round robin, with failures and backup servers.
 
-The one idea: every peer carries a running weight. Each choice adds its own weight to each, takes the highest, and takes the sum off the
-one chosen; so over time peers are chosen in proportion to their weights, evenly mixed. A failure lowers a peer's effective weight,
-which then recovers by one with each choice.
+The one idea: every peer carries a running weight. Each choice adds its own weight to each, takes the highest, and takes
+the sum off the one chosen; so over time peers are chosen in proportion to their weights, evenly mixed. A failure lowers
+a peer's effective weight, which then recovers by one with each choice.
 
-Rules: ``ngx_http_upstream_round_robin.c``; https://nginx.org/en/docs/http/ngx_http_upstream_module.html#server. Times are whole
-seconds, as nginx counts them here.
+Rules: ``ngx_http_upstream_round_robin.c``; https://nginx.org/en/docs/http/ngx_http_upstream_module.html#server. Times
+are whole seconds, as nginx counts them here.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ class Peer:
     """One address of one ``server``, and how it has behaved. State is the worker's own."""
 
     __slots__ = (
-        "accessed", "address", "checked", "conns", "current_weight", "down", "effective_weight", "fail_timeout", "fails",
-        "max_conns", "max_fails", "name", "weight",
-    )  # fmt: skip
+        "accessed", "address", "checked", "conns", "current_weight", "down", "effective_weight", "fail_timeout",
+        "fails", "max_conns", "max_fails", "name", "weight",
+)  # fmt: skip
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Peers:
         if backup:
             self.backup = Peers(name, backup)
             self.backup.single = False
-        self.tries = sum(not peer.down for peer in peers) + (self.backup.tries if self.backup is not None else 0)
+        self.tries: int = sum(not peer.down for peer in peers) + (self.backup.tries if self.backup is not None else 0)
 
 
 class Choice:

@@ -1,10 +1,10 @@
 """Connections to upstream servers that wait for their next request.
 
-The one idea: the connection used last is used first, so that the rest can time out; and when there are too many, the one that has waited
-longest is closed. Each worker has its own.
+The one idea: the connection used last is used first, so that the rest can time out; and when there are too many, the
+one that has waited longest is closed. Each worker has its own.
 
-https://nginx.org/en/docs/http/ngx_http_upstream_module.html#keepalive. Since 1.29.7 it is on by default, with 32 connections for each
-location; here also where ``proxy_pass`` names a server instead of an ``upstream``.
+https://nginx.org/en/docs/http/ngx_http_upstream_module.html#keepalive. Since 1.29.7 it is on by default, with 32
+connections for each location; here also where ``proxy_pass`` names a server instead of an ``upstream``.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ class Kept(Protocol):
 
 
 class KeepalivePool:
-    """Idle connections by the name of the peer. ``requests``, ``time`` and ``timeout`` are for the connection to obey."""
+    """Idle connections by the name of the peer; ``requests``, ``time`` and ``timeout`` are for them to obey."""
 
     __slots__ = ("_idle", "_order", "requests", "size", "time", "timeout")
 
-    def __init__(self, size: int = SIZE, requests: int = REQUESTS, time: float = TIME, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self, size: int = SIZE, requests: int = REQUESTS, time: float = TIME, timeout: float = TIMEOUT
+    ) -> None:
         self.size = size
         self.requests = requests
         self.time = time

@@ -1,7 +1,7 @@
 """Names to addresses while serving: nginx's ``resolver``, and the system's where there is none.
 
-The one idea: a name that is asked for by many at once is looked up once, and an answer is kept for as long as its TTL, or ``valid=``,
-says. Failures are not kept.
+The one idea: a name that is asked for by many at once is looked up once, and an answer is kept for as long as its TTL,
+or ``valid=``, says. Failures are not kept.
 
 https://nginx.org/en/docs/http/ngx_http_core_module.html#resolver
 """
@@ -40,7 +40,9 @@ _KEPT = 10000
 
 
 class ResolveError(Exception):
-    """A name without addresses. ``code`` is nginx's, ``text`` its words: ``NAME could not be resolved (3: Host not found)``."""
+    """A name without addresses. ``code`` is nginx's, ``text`` its words: ``NAME could not be resolved (3: Host not
+    found)``.
+    """
 
     def __init__(self, name: bytes, code: int) -> None:
         self.code = code
@@ -55,7 +57,9 @@ class Lookup:
         self._pending: dict[bytes, asyncio.Task[list[str]]] = {}
 
     async def resolve(self, name: bytes, timeout: float = 30.0) -> list[str]:
-        """The addresses of ``name``, in an order that differs from call to call. Raises ResolveError, after ``timeout`` seconds too."""
+        """The addresses of ``name``, in an order that differs from call to call. Raises ResolveError, after ``timeout``
+        seconds too.
+        """
         found = self.remembered(name)
         if found is None:
             found = await self._wait(name, timeout)
@@ -99,7 +103,9 @@ class Lookup:
 
 
 class Resolver(Lookup):
-    """Asks the servers that ``resolver`` names (``127.0.0.1:53``); with none, those of the system's resolv.conf (``local=on``)."""
+    """Asks the servers that ``resolver`` names (``127.0.0.1:53``); with none, those of the system's resolv.conf
+    (``local=on``).
+    """
 
     def __init__(self, servers: list[str], valid: float | None, ipv4: bool, ipv6: bool) -> None:
         super().__init__()
@@ -110,7 +116,9 @@ class Resolver(Lookup):
 
     @classmethod
     def configured(cls, cf: Builder, node: Node) -> Resolver | None:
-        """The resolver of ``resolver address … [valid=time] [ipv4=on|off] [ipv6=on|off] [local=on|off]``; None for ``off``."""
+        """The resolver of ``resolver address … [valid=time] [ipv4=on|off] [ipv6=on|off] [local=on|off]``; None for
+        ``off``.
+        """
         servers: list[str] = []
         valid: float | None = None
         flags = {"ipv4": True, "ipv6": True, "local": False}
@@ -152,7 +160,9 @@ class Resolver(Lookup):
         import aiodns  # here, because only few configurations need it
 
         # one channel for one name, because a channel keeps answers of its own for their TTL, whatever valid= says
-        async with aiodns.DNSResolver(self._servers or None, timeout=_RESEND, tries=_TRIES, rotate=len(self._servers) > 1) as channel:
+        async with aiodns.DNSResolver(
+            self._servers or None, timeout=_RESEND, tries=_TRIES, rotate=len(self._servers) > 1
+        ) as channel:
             queries = [channel.query_dns(text, kind) for kind in self._types]
             answers = await asyncio.gather(*queries, return_exceptions=True)
         found: list[str] = []

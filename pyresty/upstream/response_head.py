@@ -1,8 +1,8 @@
 """The head of an upstream's HTTP response, from bytes to what it says.
 
-The one idea: an upstream repeats itself, so the heads parsed lately are kept by their bytes, and a head that comes again (all those of
-one second usually do) costs one look-up. Parsing is by nginx's own grammar, which is more lenient than RFC 9112, and gives nginx's own
-messages.
+The one idea: an upstream repeats itself, so the heads parsed lately are kept by their bytes, and a head that comes
+again (all those of one second usually do) costs one look-up. Parsing is by nginx's own grammar, which is more lenient
+than RFC 9112, and gives nginx's own messages.
 
 Rules: ``ngx_http_parse_status_line``, ``ngx_http_parse_header_line``, ``ngx_http_upstream_process_*``.
 """
@@ -39,8 +39,8 @@ class InvalidHead(ValueError):
 class ResponseHead:
     """A response head. Shared by all responses with the same bytes: nobody changes it.
 
-    ``headers`` are (name, lower-case name, value); ``status_line`` is the code with the reason; ``close`` tells that the upstream will
-    not keep the connection; ``warnings`` are lines for the error log.
+    ``headers`` are (name, lower-case name, value); ``status_line`` is the code with the reason; ``close`` tells that
+    the upstream will not keep the connection; ``warnings`` are lines for the error log.
     """
 
     __slots__ = ("chunked", "close", "content_length", "headers", "status", "status_line", "version", "warnings")

@@ -1,7 +1,8 @@
 """A connection that has been upgraded (101): bytes go both ways until one side ends.
 
-The one idea: what the upstream sends is a body without end, read by the request's own coroutine; what the client sends is written
-straight to the upstream where it arrives, and the client is not read from while the upstream doesn't take it.
+The one idea: what the upstream sends is a body without end, read by the request's own coroutine; what the client sends
+is written straight to the upstream where it arrives, and the client is not read from while the upstream doesn't take
+it.
 
 https://nginx.org/en/docs/http/websocket.html; ``ngx_http_upstream_process_upgraded``.
 """
@@ -53,19 +54,20 @@ async def tunnel(u: Upstream, conn: UpstreamConnection) -> int:
         data, client.buf = client.buf, b""
         from_client(data)
     client.resume_reading()
-    data = conn.become_tunnel()
+    conn.become_tunnel()
     try:
         while True:
+            data = conn.take()
             if data:
                 r.emit(data)
             r.flush()
             if client.write_paused:
                 conn.stop_clock()
                 await r.drain()
-            if conn.complete or conn.failure:
+            elif conn.complete or conn.failure:
                 break
-            await conn.wait()
-            data = conn.take()
+            else:
+                await conn.wait()
     finally:
         conn.on_writable = None
         client.on_data = None

@@ -66,7 +66,16 @@ def test_status_lines(line: bytes, status: int, status_line: bytes, version: int
 
 @pytest.mark.parametrize(
     "data",
-    [b"x", b"HTTX", b"http/1.1 200 OK", b"HTTP/0.9 200 OK", b"HTTP/1.1 20x", b"HTTP/1.1 2000", b"HTTP/1.1\r\n", b"\r\n"],
+    [
+        b"x",
+        b"HTTX",
+        b"http/1.1 200 OK",
+        b"HTTP/0.9 200 OK",
+        b"HTTP/1.1 20x",
+        b"HTTP/1.1 2000",
+        b"HTTP/1.1\r\n",
+        b"\r\n",
+    ],
 )
 def test_what_is_no_head(data: bytes) -> None:
     with pytest.raises(NoHead):

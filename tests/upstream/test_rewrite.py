@@ -77,10 +77,17 @@ def test_rules_know_whether_they_depend_on_the_request() -> None:
 
 
 def test_parse_cookie() -> None:
-    assert parse_cookie(b" a = b=c ; Path=/;Secure ;") == [(b"a", b"b=c"), (b"Path", b"/"), (b"Secure", None), (b"", None)]
+    assert parse_cookie(b" a = b=c ; Path=/;Secure ;") == [
+        (b"a", b"b=c"),
+        (b"Path", b"/"),
+        (b"Secure", None),
+        (b"", None),
+    ]
 
 
-def cookie(value: bytes, domains: Rules = NO_RULES, paths: Rules = NO_RULES, flags: tuple[CookieFlags, ...] = ()) -> Any:
+def cookie(
+    value: bytes, domains: Rules = NO_RULES, paths: Rules = NO_RULES, flags: tuple[CookieFlags, ...] = ()
+) -> Any:
     """What is made of a Set-Cookie header."""
     rewrite = cookie_rewriter(domains, paths, flags)
     assert rewrite is not None

@@ -93,7 +93,8 @@ local function load_fresh(name)
         mains[preload] = true
     end
     loaded[name] = LOADING
-    local result = preload(name)
+    -- called out of a table by number: a local's name would show up in log lines and tracebacks
+    local result = ({ preload })[1](name)
     if result ~= nil then
         loaded[name] = result
     elseif loaded[name] == LOADING then

@@ -569,3 +569,7 @@ function socket.udp()
 end
 
 rawset(ngx, "socket", socket)
+
+function ngx.req.socket()
+    error("ngx.req.socket is not supported by pyresty yet", 2)
+end
