@@ -95,6 +95,10 @@ def _args_set(r: Request, value: bytes | None) -> None:
     r.valid_unparsed_uri = False
 
 
+def _uri(r: Request) -> bytes | None:
+    return r.uri if r.uri or r.method else None
+
+
 def _host(r: Request) -> bytes:
     return r.host_in or r.head.host or r.server.name
 
@@ -197,8 +201,8 @@ def _request_id(r: Request) -> bytes | None:
 
 
 TABLE: dict[str, Any] = {
-    "uri": lambda r: r.uri,
-    "document_uri": lambda r: r.uri,
+    "uri": _uri,
+    "document_uri": _uri,
     "request_uri": lambda r: r.head.target or None,
     "request": lambda r: r.head.line,
     "request_method": lambda r: r.main.method or None,

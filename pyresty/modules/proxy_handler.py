@@ -57,6 +57,8 @@ def make_handler(loc: Location) -> Callable[[Request], Awaitable[int]]:
                 return status
             return await pass_response(u)
         finally:
-            u.finish(False)
+            if u.conn is not None:
+                u.finish(False)
+            r.on_abort = None
 
     return proxy

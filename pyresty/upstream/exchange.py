@@ -304,7 +304,6 @@ class Upstream:
         """The exchange is over, well or not: keep the connection if it can serve another. ``read_body``: the body was
         asked for.
         """
-        self.r.on_abort = None
         conn = self.conn
         if conn is not None:
             if read_body:

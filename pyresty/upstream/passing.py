@@ -104,7 +104,7 @@ async def pass_response(u: Upstream) -> int:
         u.finish(True)
         return OK
     r.send_header()
-    if r.header_only and (u.head_request or status == 101):
+    if r.header_only and (r.method == b"HEAD" or status == 101):
         u.finish(False)
         return OK
     return await _pass_body(u, conn)

@@ -115,15 +115,11 @@ class Resolver(Lookup):
         self._known: dict[bytes, tuple[float, list[str]]] = {}
 
     @classmethod
-    def configured(cls, cf: Builder, node: Node) -> Resolver | None:
-        """The resolver of ``resolver address … [valid=time] [ipv4=on|off] [ipv6=on|off] [local=on|off]``; None for
-        ``off``.
-        """
+    def configured(cls, cf: Builder, node: Node) -> Resolver:
+        """The resolver of ``resolver address … [valid=time] [ipv4=on|off] [ipv6=on|off] [local=on|off]``."""
         servers: list[str] = []
         valid: float | None = None
         flags = {"ipv4": True, "ipv6": True, "local": False}
-        if node.args == ["off"]:
-            return None
         for word in node.args:
             name, eq, value = word.partition("=")
             if eq and name == "valid":

@@ -49,11 +49,15 @@ class Head:
     @classmethod
     def unparsed(cls, raw: bytes, bad: BadHead) -> Head:
         """The Head that answers, and logs, a refused one: as much as was understood before ``bad`` was raised."""
-        if bad.head is not None:
-            return bad.head
         from .grammar import understood
 
-        return understood(raw)
+        head = understood(raw) if bad.head is None else bad.head
+        if bad.reason.endswith(READING_LINE):
+            # nginx counts, and names in variables, only what it had taken in when it refused
+            end = head.raw.find(b"\n") + 1
+            head.raw = head.raw[:end] if head.method else b""
+            head.target = b""
+        return head
 
 
 class BadHead(Exception):
