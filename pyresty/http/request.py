@@ -127,6 +127,12 @@ class Request:
         self.loc: Location = head.server.root
         self.headers_out: list[tuple[bytes, bytes]] = []
         self.out: list[bytes] = []
+        # what every response reads is quicker to find here than in the class
+        self.status = self.err_status = self.lua = 0
+        self.header_sent = self.header_only = self.chunked = self.finished = self.aborted = self.allow_ranges = False
+        self.content_type = self.charset = self.content_length = self.last_modified = self.location = None
+        self.server_header = self.date_header = self.status_line = self.length_name = None
+        self.body_filters = self.body = self.cleanups = None
         if head.server_match is not None:
             set_captures(self, head.server_match)
 

@@ -67,10 +67,18 @@ class Subrequest(Request):
             self.send_header()
             self.write(data)
             return 0
-        self.send_header()
-        if self.body_filters is not None:
+        if self.err_status:
+            self.status = self.err_status
+        elif self.status == 0:
+            self.status = 200
+        for header_filter in self.loc.capture_filters:
+            header_filter(self)
+        self.header_sent = True
+        if self.method == b"HEAD":
+            self.header_only = self.truncated = True
+        elif self.body_filters is not None:
             self.write(data)
-        elif not self.header_only:
+        else:
             self.captured.append(data)
             self.finished = True
         return 0
@@ -101,19 +109,18 @@ class Subrequest(Request):
 
 def begin_subrequest(sub: Subrequest) -> Coroutine[Any, Any, None] | None:
     """Serve a subrequest as far as it goes without waiting. None if that was to its end, else the coroutine that gets there."""
-    server = sub.server
-    loc, match = server.find_location(sub.uri)
-    if loc.simple:
-        sub.loc = loc
-        if match is not None:
-            set_captures(sub, match)
-        coro = at_once(sub, loc)
-        if coro is None:
-            _ended(sub)
-            return None
-    else:
-        coro = run(sub)
-    return _finish(sub, coro)
+    loc, match = sub.server.find_location(sub.uri)
+    if not loc.simple:
+        return _finish(sub, run(sub))
+    sub.loc = loc
+    if match is not None:
+        set_captures(sub, match)
+    coro = at_once(sub, loc)
+    if coro is not None:
+        return _finish(sub, coro)
+    if sub.lua or sub.body is not None or loc.core.log_subrequest:
+        _ended(sub)
+    return None
 
 
 async def _finish(sub: Subrequest, coro: Coroutine[Any, Any, None]) -> None:

@@ -91,6 +91,7 @@ def make_content(loc: Location, code: Code) -> Handler:
     conf = loc.conf["lua"]
     config = loc.server.config
     cache, need_body = conf.code_cache, conf.need_request_body
+    usual_type = loc.core.default_type if conf.use_default_type else None
 
     def content(r: Request) -> int | Awaitable[int | None]:
         vm = config.lua
@@ -105,7 +106,7 @@ def make_content(loc: Location, code: Code) -> Handler:
             if answer.__class__ is bytes:
                 # the usual case: the code ran to its end, and this is all it printed
                 if r.content_type is None:
-                    r.content_type = default_type(r)
+                    r.content_type = usual_type if b"." not in r.uri and r.status != 304 else default_type(r)
                 if r.version < 1001 and holds(r):
                     r.content_length = len(answer)
                 return r.send_all(answer)

@@ -28,6 +28,7 @@ def make_handler(loc: Location) -> Callable[[Request], Awaitable[int]]:
     assert target is not None and maker is not None
     fixed = target.template is None
     body_set = conf.body is not None
+    kept = conf.pool(target.upstream) if fixed else None
 
     async def proxy(r: Request) -> int:
         to: Target = target
@@ -52,13 +53,16 @@ def make_handler(loc: Location) -> Callable[[Request], Awaitable[int]]:
                 return 500
             if conf.local is not None:
                 u.local = conf.local(r)
-            status = await u.run(Choice(peers), conf.pool(to.upstream), request + data if data else request, rest)
+            pool = conf.pool(to.upstream) if kept is None else kept
+            status = await u.run(Choice(peers), pool, request + data if data else request, rest)
             if status:
                 return status
-            return await pass_response(u)
+            rc = pass_response(u)
+            return rc if rc.__class__ is int else await rc  # type: ignore[misc]
         finally:
             if u.conn is not None:
                 u.finish(False)
             r.on_abort = None
+            u.forget()
 
     return proxy

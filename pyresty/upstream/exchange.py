@@ -10,7 +10,7 @@ Rules: ``ngx_http_upstream.c`` (``ngx_http_upstream_connect``, ``_next``, ``_tes
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..http.request import Finalize
@@ -87,45 +87,42 @@ class Upstream:
     socket_options buffering buffers``.
     """
 
-    __slots__ = (
-        "_began", "_cached", "_choice", "_feeder", "_pool", "_request_sent", "_start", "action", "body_length",
-        "buffer", "chunked", "conf", "conn", "head", "head_request", "host", "local", "peer_name", "port", "r",
-        "schema", "state", "states", "stop", "streams", "trailers", "uri",
-)  # fmt: skip
+    schema = b"http://"
+    uri = b""
+    action = b""
+    peer_name = b""
+    host: bytes | None = None  #: $proxy_host
+    port: bytes | None = None  #: $proxy_port
+    head_request = False  #: the method sent is HEAD
+    body_length: int | None = None  #: of the request's body, in bytes; None if there is none, or it is not known
+    chunked = False  #: the request's body is sent in the chunked coding
+    local: tuple[str, int] | None = None  #: the address to connect from
+    streams = False  #: the request's body comes in pieces and can't be sent again
+    stop = 0  #: the status to end with because the client has gone or its body has failed
+    head: ResponseHead | None = None
+    conn: UpstreamConnection | None = None
+    trailers: Sequence[tuple[bytes, bytes]] = ()
+    state: State
+    _choice: Choice
+    _pool: KeepalivePool
+    _start = 0.0
+    _began = 0.0
+    _cached = False
+    _request_sent = False
+    _feeder: asyncio.Task[None] | None = None
 
     def __init__(self, r: Request, conf: Any) -> None:
         self.r = r
         self.conf = conf
-        old = r.upstream
-        if old is None:
-            self.states: list[State] = []
-        else:
-            self.states = old.states
+        #: Bytes of the response that are gathered before they are sent.
+        self.buffer = conf.buffers[1] if conf.buffering else 0
+        self.states: list[State] = []
+        if r.upstream is not None:
+            self.states = r.upstream.states
             if self.states:
                 self.states.append(State(None))
             r.upstream_log = None
         r.upstream = self
-        self.schema = b"http://"
-        self.buffer = (
-            conf.buffers[1] if conf.buffering else 0
-        )  #: bytes of the response that are gathered before they are sent
-        self.uri = b""
-        self.action = b""
-        self.peer_name = b""
-        self.host: bytes | None = None  #: $proxy_host
-        self.port: bytes | None = None  #: $proxy_port
-        self.head_request = False  #: the method sent is HEAD
-        self.local: tuple[str, int] | None = None  #: the address to connect from
-        self.body_length: int | None = (
-            None  #: of the request's body, in bytes; None if there is none, or it is not known
-        )
-        self.chunked = False  #: the request's body is sent in the chunked coding
-        self.streams = False  #: the request's body comes in pieces and can't be sent again
-        self.stop = 0  #: the status to end with because the client has gone or its body has failed
-        self.head: ResponseHead | None = None
-        self.conn: UpstreamConnection | None = None
-        self.trailers: list[tuple[bytes, bytes]] = []
-        self._feeder: asyncio.Task[None] | None = None
 
     def __bytes__(self) -> bytes:
         """The peer's URL, as lines of the error log show it."""
@@ -147,7 +144,6 @@ class Upstream:
         conf = self.conf
         self._choice = choice
         self._pool = pool
-        self._began = 0.0
         if conf.next_upstream_tries and choice.tries > conf.next_upstream_tries:
             choice.tries = conf.next_upstream_tries
         if not conf.ignore_client_abort:
@@ -211,7 +207,7 @@ class Upstream:
                 conn.transport.get_extra_info("socket").setsockopt(*option)
         self.action = READING_HEAD
         self._request_sent = True
-        conn.send(request, self.head_request, conf.buffer_size, conf.window, conf.read_timeout)
+        conn.send(request, self.head_request, conf)
         if body is not None:
             conn.feeding = True
             self._feeder = loop.create_task(self._feed(conn, body))
@@ -310,6 +306,10 @@ class Upstream:
                 self.state.response_length = conn.received - conn.head_size
                 self.trailers = conn.trailers
             self._end(False, not self.stop and not conn.feeding)
+
+    def forget(self) -> None:
+        """Nothing more will be asked: let go of the request, which keeps this for its log."""
+        self.r = None  # type: ignore[assignment]
 
     def _end(self, failed: bool, keep: bool) -> None:
         """End an attempt: its figures, the peer, the connection."""

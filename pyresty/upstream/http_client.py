@@ -42,8 +42,8 @@ class UpstreamConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_buf", "_connecting", "_decoder", "_head_request", "_header_limit", "_left", "_loop", "_parked", "_parts",
-        "_paused", "_timeout", "_wheel", "_window", "bucket", "closed", "complete", "deadline", "error", "excess",
+        "_buf", "_connecting", "_decoder", "_head_request", "_left", "_loop", "_parked", "_parts",
+        "_paused", "_conf", "_wheel", "bucket", "closed", "complete", "deadline", "error", "excess",
         "failure", "feeding", "head", "head_size", "http_09", "key", "made", "message", "on_writable", "pending",
         "pool", "received", "requests", "sent", "transport", "write_paused",
 )  # fmt: skip
@@ -65,13 +65,22 @@ class UpstreamConnection(asyncio.Protocol):
         self.on_writable: Callable[[], None] | None = None
         self._parked = Parked()
         self._connecting: asyncio.Future[None] | None = None
+        self._conf: Any = None
+        self._head_request = False
         self._paused = False
         self._buf = b""
+        self._parts: list[bytes] = []
+        self._decoder: ChunkedDecoder | None = None
+        self._left = 0  # of the body; -1 for a body that ends with the connection
+        self.pending = 0
         self.head: ResponseHead | None = None
-        self.complete = True
-        self.failure = self.message = ""
+        self.http_09 = False
+        self.head_size = 0
         self.received = self.sent = 0
-        self.feeding = self.http_09 = False
+        self.complete = True
+        self.excess = False
+        self.feeding = False
+        self.failure = self.message = ""
 
     async def connect(self, address: Address, timeout: float, local: tuple[str, int] | None = None) -> None:
         """Connect within ``timeout`` seconds, from the local address ``local``; ``failure`` tells whether that failed,
@@ -101,33 +110,22 @@ class UpstreamConnection(asyncio.Protocol):
 
     # -- an exchange
 
-    def send(self, data: bytes, head_request: bool, header_limit: int, window: int, timeout: float) -> None:
+    def send(self, data: bytes, head_request: bool, conf: Any) -> None:
         """Begin an exchange: send ``data`` (the head, with the body if that is small).
 
-        The head of the response may have ``header_limit`` bytes; reading pauses while more than ``window`` bytes of the
-        body wait for their reader; ``timeout`` is the time in seconds for the head, and between two pieces of the body.
+        ``conf`` has the limits: the head of the response may have ``buffer_size`` bytes; reading pauses while more than
+        ``window`` bytes of the body wait for their reader; ``read_timeout`` is the time in seconds for the head, and
+        between two pieces of the body.
         """
+        self._conf = conf
         self._head_request = head_request
-        self._header_limit = header_limit
-        self._window = window
-        self._timeout = timeout
-        self._buf = b""
-        self._parts: list[bytes] = []
-        self.pending = 0
-        self._decoder: ChunkedDecoder | None = None
-        self._left = 0
         self.head = None
-        self.http_09 = False
         self.complete = False
-        self.excess = False
-        self.failure = self.message = ""
-        self.received = 0
-        self.head_size = 0
+        self.received = self.head_size = 0
         self.sent = len(data)
-        self.feeding = False
         self.requests += 1
         self.transport.write(data)
-        self._wheel.watch(self, self._loop.time() + timeout)
+        self._wheel.watch(self, self._loop.time() + conf.read_timeout)
 
     def write(self, data: bytes) -> None:
         """Send more of the request's body."""
@@ -138,7 +136,7 @@ class UpstreamConnection(asyncio.Protocol):
     def wait(self) -> Parked:
         """To be awaited until something has happened: bytes, the end, a failure. Only one may wait."""
         if self.deadline == NEVER and not self._paused and not self.feeding:
-            self._wheel.watch(self, self._loop.time() + self._timeout)
+            self._wheel.watch(self, self._loop.time() + self._conf.read_timeout)
         return self._parked
 
     def take(self) -> bytes:
@@ -161,12 +159,12 @@ class UpstreamConnection(asyncio.Protocol):
 
     def start_clock(self) -> None:
         """The upstream has ``timeout`` seconds again."""
-        self._wheel.watch(self, self._loop.time() + self._timeout)
+        self._wheel.watch(self, self._loop.time() + self._conf.read_timeout)
 
     def touch(self) -> None:
         """Something has happened on the other side: the time begins anew."""
         if self.deadline != NEVER:
-            self.deadline = self._loop.time() + self._timeout
+            self.deadline = self._loop.time() + self._conf.read_timeout
 
     async def drained(self, timeout: float) -> None:
         """Wait until the upstream has taken what was written, at most ``timeout`` seconds (then ``failure`` is
@@ -224,6 +222,10 @@ class UpstreamConnection(asyncio.Protocol):
             if self._paused:
                 self._paused = False
                 self.transport.resume_reading()
+            self._decoder = None
+            if self._parts:
+                self._parts = []
+                self.pending = 0
             pool.put(self)
             self._wheel.watch(self, now + pool.timeout)
         else:
@@ -267,7 +269,7 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self._read_body(data)
             if not self.complete and self.deadline != NEVER:
-                self.deadline = self._loop.time() + self._timeout
+                self.deadline = self._loop.time() + self._conf.read_timeout
         self._parked.wake()
 
     def eof_received(self) -> bool:
@@ -327,13 +329,13 @@ class UpstreamConnection(asyncio.Protocol):
                 self._fail(INVALID_HEADER, f"upstream sent {bad}")
                 return
             if found is None:
-                if len(data) >= self._header_limit:
+                if len(data) >= self._conf.buffer_size:
                     self._fail(INVALID_HEADER, "upstream sent too big header")
                 self._buf = data
                 return
             head, end = found
             self.head_size += end
-            if end > self._header_limit:
+            if end > self._conf.buffer_size:
                 self._fail(INVALID_HEADER, "upstream sent too big header")
                 return
             if head.status >= 200 or head.status == 101 or head.status < 100:
@@ -344,23 +346,22 @@ class UpstreamConnection(asyncio.Protocol):
                 return
         self._buf = b""
         self.head = head
-        if self._head_request or head.status == 204 or head.status == 304:
+        length = head.content_length
+        if self._head_request or length == 0 or head.status == 204 or head.status == 304:
             self._finish()
-        elif head.chunked:
-            self._decoder = ChunkedDecoder()
-        elif head.content_length is None:
-            self._left = -1
-        elif head.content_length:
-            self._left = head.content_length
+            self.excess = len(data) > end
+        elif length == len(data) - end:
+            self._finish()
+            self._parts.append(data[end:])
         else:
-            self._finish()
-        if len(data) > end:
-            if self.complete:
-                self.excess = True
+            if head.chunked:
+                self._decoder = ChunkedDecoder()
             else:
+                self._left = -1 if length is None else length
+            if len(data) > end:
                 self._read_body(data[end:])
-        if not self.complete and self.deadline != NEVER:
-            self.deadline = self._loop.time() + self._timeout
+            if not self.complete and self.deadline != NEVER:
+                self.deadline = self._loop.time() + self._conf.read_timeout
 
     def _read_body(self, data: bytes) -> None:
         if self._decoder is not None:
@@ -383,7 +384,7 @@ class UpstreamConnection(asyncio.Protocol):
         if data:
             self._parts.append(data)
             self.pending += len(data)
-            if self.pending > self._window and not self._paused and not self.complete:
+            if self.pending > self._conf.window and not self._paused and not self.complete:
                 self._paused = True
                 self.deadline = NEVER
                 self.transport.pause_reading()

@@ -9,6 +9,7 @@ https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_ignore_headers.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from ..http.request import ERROR, OK
@@ -56,8 +57,10 @@ class Passed:
         self.buffering: bool | None = None  #: X-Accel-Buffering, unless ignored
 
 
-async def pass_response(u: Upstream) -> int:
-    """Send what the upstream has answered to the client. Returns OK, or the code to end with."""
+def pass_response(u: Upstream) -> int | Awaitable[int]:
+    """Send what the upstream has answered to the client. The answer, which may have to be awaited: OK, or the code to
+    end with.
+    """
     r = u.r
     head = u.head
     conn = u.conn
@@ -68,7 +71,7 @@ async def pass_response(u: Upstream) -> int:
         r.keepalive = False
         r.send_header()
         r.status = 0
-        return await _pass_body(u, conn)
+        return _pass_body(u, conn)
     conf = u.conf
     status = head.status
     if conf.intercept_errors and status >= 300 and r.loc.core.error_pages and status in r.loc.core.error_pages:
@@ -98,16 +101,17 @@ async def pass_response(u: Upstream) -> int:
     if status == 101:
         r.content_length = None
         if r.main.head.upgrade is not None:
-            return await tunnel(u, conn)
+            return tunnel(u, conn)
     if conn.complete and not conn.excess:
-        r.send_all(conn.take())
+        data = conn.take()
+        r.send_all(data)
         u.finish(True)
         return OK
     r.send_header()
     if r.header_only and (r.method == b"HEAD" or status == 101):
         u.finish(False)
         return OK
-    return await _pass_body(u, conn)
+    return _pass_body(u, conn)
 
 
 async def _pass_body(u: Upstream, conn: UpstreamConnection) -> int:
