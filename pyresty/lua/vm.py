@@ -33,7 +33,7 @@ LUALIB = os.path.join(os.path.dirname(os.path.dirname(__file__)), "lualib")
 #: The groups of the API, in the order they are loaded: api/NAME.py (where there is one) and runtime/NAME.lua.
 GROUPS = (
     "coroutine", "constants", "log", "output", "var", "args", "codec", "header", "req", "req_body", "time", "location", "control", "config", "socket",
-    "re_pcre2", "re", "re_sub",
+    "re_pcre2", "re", "re_sub", "unsupported",
 )  # fmt: skip
 
 #: The phases as Lua knows them, and their names in messages.
