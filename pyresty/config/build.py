@@ -345,7 +345,9 @@ class Builder:
                 self.node = node
 
                 def unknown(name: str = variable.name) -> None:
-                    raise self.error(f'unknown "{name}" variable', hints.unknown_variable(name, list(self.config.variables)))
+                    raise self.error(
+                        f'unknown "{name}" variable', hints.unknown_variable(name, list(self.config.variables))
+                    )
 
                 self._guard(unknown)
         if http is not None:

@@ -258,11 +258,23 @@ def parse_size(text: str) -> int:
     return int(digits) * factor
 
 
-_UNITS = (("y", 31536000.0), ("M", 2592000.0), ("w", 604800.0), ("d", 86400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 0.001))
+_UNITS = (
+    ("y", 31536000.0),
+    ("M", 2592000.0),
+    ("w", 604800.0),
+    ("d", 86400.0),
+    ("h", 3600.0),
+    ("m", 60.0),
+    ("s", 1.0),
+    ("ms", 0.001),
+)
 
 
 def parse_time(text: str) -> float:
-    """``1h 30m``, ``500ms``, ``75`` → seconds. nginx: ``ngx_parse_time``; units go from large to small. Raises ValueError("invalid value")."""
+    """``1h 30m``, ``500ms``, ``75`` → seconds; units go from large to small. nginx: ``ngx_parse_time``.
+
+    Raises ValueError("invalid value").
+    """
     total, last, position, end = 0.0, -1, 0, len(text)
     if not text:
         raise ValueError("invalid value")

@@ -47,7 +47,17 @@ def build_head(r: Request) -> bytes:
         or r.length_name is not None
     ):  # fmt: skip
         return _make_head(r)
-    key = (r.status, r.content_type, r.charset, r.content_length, r.version, r.keepalive, r.method == b"HEAD", r.header_only, core)
+    key = (
+        r.status,
+        r.content_type,
+        r.charset,
+        r.content_length,
+        r.version,
+        r.keepalive,
+        r.method == b"HEAD",
+        r.header_only,
+        core,
+    )
     kept = _kept.get(key)
     if kept is None:
         head = _make_head(r)

@@ -52,7 +52,9 @@ class Request:
     captures: Any = None  #: the last match object of a location, server_name or rewrite regex; $1 … read it
     match: Any = None  #: the match object that chose the location, if a regular expression did
     vars: dict[str, bytes | None] | None = None
-    cached: dict[str, bytes | None] | None = None  #: values of variables computed once per request (map, set by modules)
+    cached: dict[str, bytes | None] | None = (
+        None  #: values of variables computed once per request (map, set by modules)
+    )
     body: RequestBody | None = None
     internal = False
     uri_changed = False

@@ -25,7 +25,14 @@ CHUNK = 65536
 async def send_slice(r: Request, fd: int, start: int, end: int) -> None:
     """Send the bytes ``start`` to ``end`` (exclusive) of the open file ``fd``. Raises Finalize if the client leaves or stalls."""
     conn = r.conn
-    if r.is_subrequest or r.need_memory or r.body_filters is not None or r.chunked or conn.scheme != b"http" or not hasattr(os, "sendfile"):
+    if (
+        r.is_subrequest
+        or r.need_memory
+        or r.body_filters is not None
+        or r.chunked
+        or conn.scheme != b"http"
+        or not hasattr(os, "sendfile")
+    ):
         await _copy(r, fd, start, end)
         return
     sock = conn.transport.get_extra_info("socket").fileno()

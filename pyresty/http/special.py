@@ -83,7 +83,9 @@ def _builtin(r: Request, status: int) -> int:
     r.last_modified = None
     r.allow_ranges = False
     r.ranges = r.multipart = None
-    r.headers_out = [(n, v) for n, v in r.headers_out if n.lower() not in (b"etag", b"accept-ranges", b"content-encoding")]
+    r.headers_out = [
+        (n, v) for n, v in r.headers_out if n.lower() not in (b"etag", b"accept-ranges", b"content-encoding")
+    ]
     if body is None:
         r.content_length = 0
         r.send_header()

@@ -112,7 +112,9 @@ def is_msie6(user_agent: bytes) -> bool:
         return False
     at = user_agent.find(b"MSIE ") + 5
     digit = user_agent[at : at + 1]
-    return user_agent[at + 1 : at + 2] == b"." and (digit in (b"4", b"5") or (digit == b"6" and b"SV1" not in user_agent[at:]))
+    return user_agent[at + 1 : at + 2] == b"." and (
+        digit in (b"4", b"5") or (digit == b"6" and b"SV1" not in user_agent[at:])
+    )
 
 
 def is_safari(user_agent: bytes) -> bool:

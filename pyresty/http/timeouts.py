@@ -17,7 +17,10 @@ NEVER = float("inf")
 
 
 class Timed(Protocol):
-    """What the wheel holds: ``deadline`` in seconds of ``loop.time()``, ``bucket`` owned by the wheel, ``on_deadline`` called when it is past."""
+    """What the wheel holds.
+
+    ``deadline`` is in seconds of ``loop.time()``, ``bucket`` is the wheel's own, and ``on_deadline`` is called when it is past.
+    """
 
     deadline: float
     bucket: int

@@ -26,7 +26,9 @@ class Code:
 
     __slots__ = ("_files", "_fresh", "file", "line", "name", "number", "path", "phase", "source")
 
-    def __init__(self, phase: str, path: Template | None, source: bytes | None, name: bytes, file: str, line: int) -> None:
+    def __init__(
+        self, phase: str, path: Template | None, source: bytes | None, name: bytes, file: str, line: int
+    ) -> None:
         self.phase = phase.encode()
         self.path = path
         self.source = source

@@ -32,8 +32,8 @@ LUALIB = os.path.join(os.path.dirname(os.path.dirname(__file__)), "lualib")
 
 #: The groups of the API, in the order they are loaded: api/NAME.py (where there is one) and runtime/NAME.lua.
 GROUPS = (
-    "coroutine", "constants", "log", "output", "var", "args", "codec", "header", "req", "req_body", "time", "location", "control", "config", "socket",
-    "re_pcre2", "re", "re_sub", "unsupported",
+    "coroutine", "constants", "log", "output", "var", "args", "codec", "header", "req", "req_body", "time", "location",
+    "control", "config", "socket", "re_pcre2", "re", "re_sub", "unsupported",
 )  # fmt: skip
 
 #: The phases as Lua knows them, and their names in messages.
@@ -86,7 +86,9 @@ class LuaVM:
             rt[b"py"][name.encode()] = function
         for name, number in numbers.items():
             rt[b"ops"][name.encode()] = number
-        load = lua.eval(b"function(rt, source, name) local fn, err = load(source, name) if not fn then error(err) end fn(rt) end")
+        load = lua.eval(
+            b"function(rt, source, name) local fn, err = load(source, name) if not fn then error(err) end fn(rt) end"
+        )
         for name in ("scheduler", "loader", "ngx", *GROUPS):
             path = os.path.join(RUNTIME, name + ".lua")
             with open(path, "rb") as f:

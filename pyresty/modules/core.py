@@ -49,7 +49,11 @@ def set_worker_processes(cf: Builder, conf: CoreSettings, node: Node) -> None:
     """``worker_processes number | auto``."""
     text = node.args[0]
     if text == "auto":
-        store(conf, "worker_processes", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        store(
+            conf,
+            "worker_processes",
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        )
         return
     number("worker_processes")(cf, conf, node)
     if conf.worker_processes == 0:

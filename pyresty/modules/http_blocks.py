@@ -17,7 +17,22 @@ if TYPE_CHECKING:
     from ..config.parse import Node
 
 METHODS = frozenset(
-    "GET HEAD POST PUT DELETE MKCOL COPY MOVE OPTIONS PROPFIND PROPPATCH LOCK UNLOCK PATCH".split()
+    [
+        "GET",
+        "HEAD",
+        "POST",
+        "PUT",
+        "DELETE",
+        "MKCOL",
+        "COPY",
+        "MOVE",
+        "OPTIONS",
+        "PROPFIND",
+        "PROPPATCH",
+        "LOCK",
+        "UNLOCK",
+        "PATCH",
+    ]
 )
 
 
@@ -71,7 +86,9 @@ def set_server_name(cf: Builder, conf: Any, node: Node) -> None:
         elif name.endswith(".*"):
             server.names.append(("tail", name[:-2], None))
         elif "*" in name:
-            raise cf.error(f'invalid server name or wildcard "{text}" on {server.listens[0][0].text if server.listens else "0.0.0.0:80"}')
+            raise cf.error(
+                f'invalid server name or wildcard "{text}" on {server.listens[0][0].text if server.listens else "0.0.0.0:80"}'
+            )
         else:
             server.names.append(("exact", name, None))
 
@@ -95,10 +112,10 @@ def set_location(cf: Builder, conf: Any, node: Node) -> None:
     loc = Location(name, kind, server, parent)
     if kind == "regex":
         loc.regex = compile_regex(cf, name, caseless=caseless)
-    elif kind == "named" and any(c.kind == "named" and c.name == name for c in server.root.children):
-        raise cf.error(f'duplicate location "{name}"')
-    elif any(
-        c.name == name and (c.kind == kind or {c.kind, kind} == {"prefix", "noregex"}) for c in parent.children
+    elif (
+        kind == "named"
+        and any(c.kind == "named" and c.name == name for c in server.root.children)
+        or any(c.name == name and (c.kind == kind or {c.kind, kind} == {"prefix", "noregex"}) for c in parent.children)
     ):
         raise cf.error(f'duplicate location "{name}"')
     parent.children.append(loc)
@@ -155,7 +172,20 @@ def limit_except(cf: Builder, node: Node) -> None:
 # -- listen
 
 
-_FLAGS = frozenset(("default_server", "default", "reuseport", "deferred", "bind", "http2", "proxy_protocol", "ssl", "quic", "multipath"))
+_FLAGS = frozenset(
+    (
+        "default_server",
+        "default",
+        "reuseport",
+        "deferred",
+        "bind",
+        "http2",
+        "proxy_protocol",
+        "ssl",
+        "quic",
+        "multipath",
+    )
+)
 
 
 def set_listen(cf: Builder, conf: Any, node: Node) -> None:
@@ -182,9 +212,14 @@ def set_listen(cf: Builder, conf: Any, node: Node) -> None:
             if value not in ("on", "off"):
                 raise cf.error(f'invalid ipv6only flags "{value}"')
             options["ipv6only"] = value == "on"
-        elif name in ("so_keepalive", "fastopen", "setfib", "accept_filter", "deferred"):
-            raise cf.error(f'the "{name}" parameter of "listen" is not supported by pyresty yet')
-        elif name in ("ssl", "http2", "spdy", "quic", "proxy_protocol", "multipath"):
+        elif name in ("so_keepalive", "fastopen", "setfib", "accept_filter", "deferred") or name in (
+            "ssl",
+            "http2",
+            "spdy",
+            "quic",
+            "proxy_protocol",
+            "multipath",
+        ):
             raise cf.error(f'the "{name}" parameter of "listen" is not supported by pyresty yet')
         else:
             raise cf.error(f'invalid parameter "{word}"')
@@ -224,7 +259,9 @@ def _parse_address(cf: Builder, text: str) -> tuple[int, str, int]:
     return info[0][0], str(info[0][4][0]), int(port)
 
 
-def _add_listen(cf: Builder, server: Server, family: int, host: str, port: int, node: Node, options: dict[str, Any]) -> None:
+def _add_listen(
+    cf: Builder, server: Server, family: int, host: str, port: int, node: Node, options: dict[str, Any]
+) -> None:
     public = port
     mapping = cf.options.listen_map
     if family == socket.AF_UNIX:
@@ -282,7 +319,9 @@ def make_addresses(cf: Builder) -> None:
             config = bound.setdefault(listen, AddressConfig(given[listen], tables[listen], servers[0][2]))
             config.listen = given[listen]
         else:
-            config = bound.setdefault(wildcard, AddressConfig(given[wildcard], tables[wildcard], grouped[wildcard][0][2]))
+            config = bound.setdefault(
+                wildcard, AddressConfig(given[wildcard], tables[wildcard], grouped[wildcard][0][2])
+            )
             config.by_local[listen.address[0]] = tables[listen]
     cf.config.addresses = {config.listen: config for config in bound.values()}
 

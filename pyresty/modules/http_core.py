@@ -235,7 +235,7 @@ def set_error_page(cf: Builder, conf: CoreLocation, node: Node) -> None:
             raise cf.error(f'invalid value "={word}"')
         overwrite = int(word) if word else 0
         if not args:
-            raise cf.error("invalid number of arguments in \"error_page\" directive")
+            raise cf.error('invalid number of arguments in "error_page" directive')
     page = ErrorPage(cf.template(uri), overwrite)
     if conf.error_pages is UNSET:
         conf.error_pages = {}
@@ -386,7 +386,10 @@ MODULE = Module(
         Directive("client_body_timeout", HSL, TAKE1, seconds("client_body_timeout")),
         Directive("client_body_temp_path", HSL, TAKE1234, set_temp_path),
         Directive(
-            "client_body_in_file_only", HSL, TAKE1, enum("client_body_in_file_only", {"off": "", "on": "on", "clean": "clean"})
+            "client_body_in_file_only",
+            HSL,
+            TAKE1,
+            enum("client_body_in_file_only", {"off": "", "on": "on", "clean": "clean"}),
         ),
         Directive("client_body_in_single_buffer", HSL, FLAG, flag("client_body_in_single_buffer")),
         Directive("client_header_timeout", HTTP | SERVER, TAKE1, seconds("client_header_timeout"), "server"),
@@ -399,10 +402,15 @@ MODULE = Module(
         Directive("keepalive_timeout", HSL, TAKE12, set_keepalive),
         Directive("keepalive_requests", HSL, TAKE1, number("keepalive_requests")),
         Directive(
-            "keepalive_disable", HSL, ONE_MORE, bitmask("keepalive_disable", {w: w for w in ("none", "msie6", "safari")})
+            "keepalive_disable",
+            HSL,
+            ONE_MORE,
+            bitmask("keepalive_disable", {w: w for w in ("none", "msie6", "safari")}),
         ),
         Directive("send_timeout", HSL, TAKE1, seconds("send_timeout")),
-        Directive("lingering_close", HSL, TAKE1, enum("lingering_close", {"off": "off", "on": "on", "always": "always"})),
+        Directive(
+            "lingering_close", HSL, TAKE1, enum("lingering_close", {"off": "off", "on": "on", "always": "always"})
+        ),
         Directive("lingering_time", HSL, TAKE1, seconds("lingering_time")),
         Directive("lingering_timeout", HSL, TAKE1, seconds("lingering_timeout")),
         Directive("server_tokens", HSL, TAKE1, enum("server_tokens", {"on": "on", "off": "off", "build": "on"})),
@@ -412,7 +420,10 @@ MODULE = Module(
         Directive("chunked_transfer_encoding", HSL, FLAG, flag("chunked_transfer_encoding")),
         Directive("etag", HSL, FLAG, flag("etag")),
         Directive(
-            "if_modified_since", HSL, TAKE1, enum("if_modified_since", {"off": "off", "exact": "exact", "before": "before"})
+            "if_modified_since",
+            HSL,
+            TAKE1,
+            enum("if_modified_since", {"off": "off", "exact": "exact", "before": "before"}),
         ),
         Directive("max_ranges", HSL, TAKE1, set_max_ranges),
         Directive("log_not_found", HSL, FLAG, flag("log_not_found")),
@@ -428,13 +439,23 @@ MODULE = Module(
         Directive("directio", HSL, TAKE1, no_effect(NO_AIO)),
         Directive("tcp_nopush", HSL, FLAG, no_effect("whole responses are written at once")),
         Directive("tcp_nodelay", HSL, FLAG, no_effect("TCP_NODELAY is always set")),
-        Directive("server_names_hash_max_size", HTTP, TAKE1, no_effect("names are looked up in Python's dictionaries"), "main"),
-        Directive("server_names_hash_bucket_size", HTTP, TAKE1, no_effect("names are looked up in Python's dictionaries"), "main"),
+        Directive(
+            "server_names_hash_max_size", HTTP, TAKE1, no_effect("names are looked up in Python's dictionaries"), "main"
+        ),
+        Directive(
+            "server_names_hash_bucket_size",
+            HTTP,
+            TAKE1,
+            no_effect("names are looked up in Python's dictionaries"),
+            "main",
+        ),
         Directive("types_hash_max_size", HSL, TAKE1, no_effect("types are looked up in Python's dictionaries")),
         Directive("types_hash_bucket_size", HSL, TAKE1, no_effect("types are looked up in Python's dictionaries")),
         Directive("variables_hash_max_size", HTTP, TAKE1, no_effect("variables are resolved at start-up"), "main"),
         Directive("variables_hash_bucket_size", HTTP, TAKE1, no_effect("variables are resolved at start-up"), "main"),
-        Directive("open_file_cache", HSL, ONE_MORE, no_effect("small hot files are remembered, checked at every request")),
+        Directive(
+            "open_file_cache", HSL, ONE_MORE, no_effect("small hot files are remembered, checked at every request")
+        ),
         Directive("output_buffers", HSL, TAKE2, no_effect("files are sent by the kernel")),
         Directive("read_ahead", HSL, TAKE1, no_effect("files are sent by the kernel")),
         Directive("connection_pool_size", HTTP | SERVER, TAKE1, no_effect("Python manages memory")),

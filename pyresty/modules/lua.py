@@ -154,7 +154,7 @@ def set_code_cache(cf: Builder, conf: LuaLocation, node: Node) -> None:
 
 
 def set_path(field: str) -> Any:
-    """Setter of ``lua_package_path`` and ``lua_package_cpath``: ``$prefix`` and ``${prefix}`` name the server prefix, ``;;`` the default."""
+    """Setter of ``lua_package_path`` and its sister: ``$prefix`` and ``${prefix}`` name the server prefix, ``;;`` the default."""
 
     def set_it(cf: Builder, conf: LuaMain, node: Node) -> None:
         store(conf, field, node.args[0].replace("${prefix}", cf.prefix).replace("$prefix", cf.prefix))

@@ -1,4 +1,8 @@
-"""The content handler of a location with ``proxy_pass``: the request out, the response back."""
+"""The content handler of a location with ``proxy_pass``.
+
+The one idea: it only sets the order, which is nginx's (where to, the client's body, the request, a peer that answers,
+the response); each step is done elsewhere.
+"""
 
 from __future__ import annotations
 

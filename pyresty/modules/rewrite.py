@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.build import Scope
 from ..config.directives import (
+    FLAG,
     HSL,
     LIF,
     LOCATION,
@@ -25,7 +26,6 @@ from ..config.directives import (
     TAKE12,
     TAKE23,
     Directive,
-    FLAG,
     Module,
     Settings,
     flag,

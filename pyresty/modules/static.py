@@ -67,7 +67,9 @@ def open_failed(r: Request, path: bytes, error: OSError, call: str = "open()") -
     elif error.errno in (errno.EACCES, errno.ELOOP):
         level, status = ERR, 403
     if status != 404 or r.loc.core.log_not_found:
-        r.log(level, b'%s "%s" failed (%d: %s)' % (call.encode(), path, error.errno or 0, (error.strerror or "").encode()))
+        r.log(
+            level, b'%s "%s" failed (%d: %s)' % (call.encode(), path, error.errno or 0, (error.strerror or "").encode())
+        )
     return status
 
 

@@ -65,7 +65,9 @@ def make_handler(loc: Location, names: list[tuple[Template, bool]], fallback: Te
                 info = os.stat(full)
             except OSError as error:
                 if error.errno not in (2, 20, 36):
-                    r.log(CRIT, b'stat() "%s" failed (%d: %s)' % (full, error.errno or 0, (error.strerror or "").encode()))
+                    r.log(
+                        CRIT, b'stat() "%s" failed (%d: %s)' % (full, error.errno or 0, (error.strerror or "").encode())
+                    )
                 continue
             except ValueError:
                 continue

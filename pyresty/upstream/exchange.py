@@ -9,6 +9,7 @@ Rules: ``ngx_http_upstream.c`` (``ngx_http_upstream_connect``, ``_next``, ``_tes
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -46,9 +47,16 @@ _NEXT_STATUSES = {status: f"http_{status}" for status in (500, 502, 503, 504, 40
 _NOT_TWICE = frozenset((b"POST", b"LOCK", b"PATCH"))
 
 #: Errors of connect() that are logged at level error instead of crit.
-_EXPECTED_ERRORS = frozenset((11, 100, 101, 104, 111, 112, 113))
+_EXPECTED = frozenset(
+    (
+        errno.EAGAIN, errno.ENETDOWN, errno.ENETUNREACH, errno.ECONNRESET, errno.ECONNREFUSED, errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+    )
+)  # fmt: skip
 #: connect() fails with these at once, before there is anything to wait for.
-_IMMEDIATE_ERRORS = frozenset((22, 99, 100, 101, 13, 1))
+_IMMEDIATE = frozenset(
+    (errno.EINVAL, errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.ENETUNREACH, errno.EACCES, errno.EPERM)
+)  # fmt: skip
 
 #: What is being done, for log lines.
 CONNECTING = b"connecting to upstream"
@@ -250,11 +258,11 @@ class Upstream:
     def _connect_failed(self, error: OSError, peer: Peer) -> None:
         number = error.errno or 0
         reason = f"({number}: {os.strerror(number)})"
-        if "bind on address" in str(error):
-            self.log(CRIT, f"bind({self.local[0] if self.local else ''}) failed {reason}")
+        if self.local is not None and number in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+            self.log(CRIT, f"bind({self.local[0]}) failed {reason}")
             self.stop = 500
-        elif isinstance(peer.address.sockaddr, str) or number in _IMMEDIATE_ERRORS:
-            level = ERR if number in _EXPECTED_ERRORS else CRIT
+        elif isinstance(peer.address.sockaddr, str) or number in _IMMEDIATE:
+            level = ERR if number in _EXPECTED else CRIT
             self.log(level, f"connect() to {peer.name.decode('utf-8', 'surrogateescape')} failed {reason}")
         else:
             self.log(ERR, f"connect() failed {reason}")

@@ -10,6 +10,7 @@ RFC 9112; framing as nginx decides it (``ngx_http_proxy_input_filter_init``).
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import select
 import types
@@ -402,7 +403,8 @@ class UpstreamConnection(asyncio.Protocol):
         """The upstream has closed; that may be the end of the body."""
         if isinstance(exc, OSError):
             self.error = exc
-            self._fail(ERROR, f"recv() failed ({exc.errno}: {os.strerror(exc.errno or 0)})")
+            call = "writev()" if exc.errno == errno.EPIPE else "recv()"
+            self._fail(ERROR, f"{call} failed ({exc.errno}: {os.strerror(exc.errno or 0)})")
         elif self._left < 0:
             self.complete = True
         else:

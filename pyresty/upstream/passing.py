@@ -163,7 +163,7 @@ def _broken(u: Upstream, conn: UpstreamConnection) -> int:
         code = ERROR
     elif conn.error is not None:
         if u.buffer:
-            message = "readv()" + message[6:]
+            message = message.replace("recv()", "readv()")
     else:
         r.write(conn.take())
     u.log(ERR, message)

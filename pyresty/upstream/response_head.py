@@ -17,7 +17,7 @@ _KEPT, _LARGEST = 256, 2048
 
 _kept: dict[bytes, ResponseHead] = {}
 
-_STATUS_LINE = re.compile(rb"HTTP/([1-9][0-9]{0,2})\.([0-9]{1,3}) +([0-9]{3}(?:[ .][^\n]*?)?)\r?\n")
+_STATUS_LINE = re.compile(rb"HTTP/([1-9][0-9]{0,2})\.([0-9]{1,3}) +([0-9]{3}(?:[ .][^\r\n]*)?)\r?\n")
 _PART_OF_IT = re.compile(
     rb"H(T(T(P(/([1-9][0-9]{0,2}(\.([0-9]{1,3}( +([0-9]{0,2}|[0-9]{3}([ .][^\n]*|\r)?))?)?)?)?)?)?)?)?"
 )
@@ -95,7 +95,8 @@ def _parse(data: bytes, end: int) -> tuple[ResponseHead, int] | None:
     major, minor, status_line = match.groups()
     head = ResponseHead(int(status_line[:3]), status_line, int(major) * 1000 + int(minor))
     position = match.end()
-    if end > position and data.count(b"\n", position, end) == data.count(b"\r\n", position, end):
+    lines = data.count(b"\r\n", position, end)
+    if end > position and data.count(b"\n", position, end) == lines == data.count(b"\r", position, end):
         if end - position > 2:
             for line in data[position : end - 4].split(b"\r\n"):
                 _add(head, line)
@@ -107,8 +108,10 @@ def _parse(data: bytes, end: int) -> tuple[ResponseHead, int] | None:
             return None
         line = data[position:newline]
         position = newline + 1
-        if line[-1:] == b"\r":
-            line = line[:-1]
+        if b"\r" in line:
+            line = line.rstrip(b"\r")
+            if b"\r" in line:
+                raise InvalidHead(_invalid(line))
         if not line:
             return head, position
         _add(head, line)
@@ -145,7 +148,7 @@ def _invalid(line: bytes) -> str:
     name = line.partition(b":")[0]
     at = next((i for i, byte in enumerate(name) if byte not in _NAME), -1 if name else 0)
     if at < 0:
-        at = line.index(b"\0")
+        at = next(i for i, byte in enumerate(line) if byte in b"\r\0")
     return f'invalid header: "{_text(line[:at])}\\x{line[at]:02x}..."'
 
 

@@ -98,8 +98,7 @@ MESSAGES = {
                              body = function() return nil, "no more" end }))
         client:close()
         """,
-        "nilRequest body is a function but a length or chunked encoding is not specified\nabcd\nnil 12\n"
-        "nilno more\n",
+        "nilRequest body is a function but a length or chunked encoding is not specified\nabcd\nnil 12\nnilno more\n",
     ),
     "http_version": Case(
         """

@@ -1,5 +1,5 @@
 """The pieces of Lua that ``test_socket_pool.py`` runs on both servers: idle connections, queues of connects, requests
-            and phases."""
+and phases."""
 
 from __future__ import annotations
 
@@ -108,15 +108,23 @@ POOL = Runs(
             "backlog-refused": """local s = ngx.socket.tcp() for i = 1, 3 do
                 ngx.say(show({s:connect('127.0.0.1', {dead}, {pool = 'br', pool_size = 1, backlog = 0})})) end""",
             "backlog-close": """""local a, b, c = ngx.location.capture_multi{{'/hold?close'}, {'/take?b'},
-            {'/take?b'}} ngx.print(a.body, b.body, c.body)""""",
+            {'/take?b'}} ngx.print(a.body, b.body, c.body)"""
+            "",
             "backlog-keep": """""local a, b, c = ngx.location.capture_multi{{'/hold?keep'}, {'/take?b'}, {'/take?c'}}
-            ngx.print(a.body, b.body, c.body)""""",
+            ngx.print(a.body, b.body, c.body)"""
+            "",
             "backlog-left": """""local a, b = ngx.location.capture_multi{{'/hold?left'}, {'/take?b'}}
-            ngx.print(a.body, b.body)""""",
+            ngx.print(a.body, b.body)"""
+            "",
         }.items()
     },
-    {"who": (COUNT, KEEP), "bye": (b"bye\n", 0.03), "talks": (b"hello\n", 0.03, b"more", WAIT), "two": (b"one\ntwo\n",
-            KEEP), "silent": (0.1, KEEP)},
+    {
+        "who": (COUNT, KEEP),
+        "bye": (b"bye\n", 0.03),
+        "talks": (b"hello\n", 0.03, b"more", WAIT),
+        "two": (b"one\ntwo\n", KEEP),
+        "silent": (0.1, KEEP),
+    },
     inside="""
         location /hold { content_by_lua_block {"""
     + _WHO

@@ -296,7 +296,6 @@ USE = Runs(
         "echobig": (0.2, KEEP),
         "0123456789" * 800000: (b"got it\n",),
     },
-
     servers="""
     server {
         listen {port2}; listen {port3}; listen [::1]:{port3}; listen unix:{prefix}/up.sock;

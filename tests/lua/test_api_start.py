@@ -40,7 +40,8 @@ def test_every_error_is_reported() -> None:
         conf = str(server.prefix / "conf/nginx.conf")
         assert done.returncode == 1
         assert [re.sub(r".* in (?=/)", "", line) for line in errors] == [
-            f"{conf}:{number}" for number in line_numbers(server.expand(BROKEN), ("rewrite_by", "/block", "/string", "/file"))
+            f"{conf}:{number}"
+            for number in line_numbers(server.expand(BROKEN), ("rewrite_by", "/block", "/string", "/file"))
         ]
         assert "failed to load inlined Lua code: rewrite_by_lua(nginx.conf:" in errors[0]
         assert "'then' expected near 'ngx'" in errors[1]
@@ -73,7 +74,7 @@ INIT = {
     "raises": 'init_by_lua_block { error("in init") }',
     "raises-table": "init_by_lua_block { error({}) }",
     "syntax": "init_by_lua_block { x = }",
-    "refused": 'init_by_lua_block { ngx.req.get_method() }',
+    "refused": "init_by_lua_block { ngx.req.get_method() }",
     "file": "init_by_lua_file lua/init.lua;",
 }
 
@@ -85,12 +86,16 @@ def test_init_that_fails_ends_the_start(name: str) -> None:
     said = []
     for reference in (True, False):
         server = Server(
-            http(INIT[name] + "\nserver { listen {port}; }"), {"lua/init.lua": '\nerror("in a file")\n'}, reference=reference
+            http(INIT[name] + "\nserver { listen {port}; }"),
+            {"lua/init.lua": '\nerror("in a file")\n'},
+            reference=reference,
         )
         try:
             done = server.run()
             lines = [line for line in done.stderr.splitlines() if "init_by_lua" in line and line.startswith("nginx: ")]
-            text = re.sub(r"/usr/share/lua/\S+:\d+: |init_by_lua\(nginx.conf:\d+\):\d+: (?=no request)", "", "\n".join(lines))
+            text = re.sub(
+                r"/usr/share/lua/\S+:\d+: |init_by_lua\(nginx.conf:\d+\):\d+: (?=no request)", "", "\n".join(lines)
+            )
             said.append((done.returncode, text.replace(str(server.prefix), "{prefix}")))
         finally:
             server.close()
@@ -100,7 +105,9 @@ def test_init_that_fails_ends_the_start(name: str) -> None:
 
 def test_init_worker_that_fails_is_logged() -> None:
     """The server serves all the same."""
-    conf = http('init_worker_by_lua_block { error("in a worker") }\nserver { listen {port}; location / { return 200 ok; } }')
+    conf = http(
+        'init_worker_by_lua_block { error("in a worker") }\nserver { listen {port}; location / { return 200 ok; } }'
+    )
     with Server(conf) as server:
         assert request(server, "GET", "/").body == b"ok"
         (entry,) = [entry for entry in server.error_log() if "init_worker_by_lua" in entry]

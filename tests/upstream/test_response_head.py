@@ -42,6 +42,11 @@ def test_a_head_in_pieces(size: int) -> None:
     assert parse(data)[0].chunked
 
 
+def test_carriage_returns_at_the_end_of_a_line() -> None:
+    head, _ = parse(OK + b"X-A: b\r\r\n\r\r\n")
+    assert head.headers == [(b"X-A", b"x-a", b"b")]
+
+
 def test_line_feeds_will_do() -> None:
     head, rest = parse(b"HTTP/1.1 200 OK\nX-A: b\r\nX-B: c\n\nbody\r\n\r\nmore")
     assert [(name, value) for name, _, value in head.headers] == [(b"X-A", b"b"), (b"X-B", b"c")]
@@ -74,6 +79,7 @@ def test_status_lines(line: bytes, status: int, status_line: bytes, version: int
         b"HTTP/1.1 20x",
         b"HTTP/1.1 2000",
         b"HTTP/1.1\r\n",
+        b"HTTP/1.1 200 O\rK\r\n",
         b"\r\n",
     ],
 )
@@ -91,6 +97,8 @@ def test_what_is_no_head(data: bytes) -> None:
         (b"X\x7f: b\r\n", 'invalid header: "X\\x7f..."'),
         (b"X: a\0b\r\n", 'invalid header: "X: a\\x00..."'),
         (b"X Y", 'invalid header: "X\\x20..."'),
+        (b"X: a\rb\r\n\r\n", 'invalid header: "X: a\\x0d..."'),
+        (b"X\rY: b\r\n\r\n", 'invalid header: "X\\x0d..."'),
         (b"Content-Length: 1\r\nContent-Length: 1\r\n", "duplicate header line: "),
         (b"Content-Length: -1\r\n", 'invalid "Content-Length" header: "Content-Length: -1"'),
         (b"content-length:\r\n", 'invalid "Content-Length" header: "content-length: "'),

@@ -177,10 +177,10 @@ def _response(sub: Subrequest, answer: list[Any]) -> None:
     """Append the response of ``sub`` in its flat form."""
     parts = sub.captured
     body = parts[0] if len(parts) == 1 else b"".join(parts)
-    if sub.content_length is None and sub.last_modified is None and sub.location is None and not sub.headers_out:
-        if sub.content_type and sub.charset is None:
-            answer += (sub.status, sub.truncated, body, 1, b"Content-Type", sub.content_type)
-            return
+    plain = sub.content_length is None and sub.last_modified is None and sub.location is None and not sub.headers_out
+    if plain and sub.content_type and sub.charset is None:
+        answer += (sub.status, sub.truncated, body, 1, b"Content-Type", sub.content_type)
+        return
     headers: list[Any] = []
     for name, value in sub.headers_out:
         headers += (name, value)

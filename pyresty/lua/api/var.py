@@ -20,7 +20,9 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         """The variable's value for the request that runs; None if it has none or does not exist."""
         getter = getters.get(name)
         if getter is None:
-            variable = find(name.decode("utf-8", "surrogateescape")) or find(name.decode("utf-8", "surrogateescape").lower())
+            variable = find(name.decode("utf-8", "surrogateescape")) or find(
+                name.decode("utf-8", "surrogateescape").lower()
+            )
             if variable is None or variable.get is None:
                 return None
             getter = getters[name] = variable.get

@@ -173,7 +173,10 @@ CASES = (
         files={**FILES, "lua/calls.lua": _CALLS, "lua/try.lua": _TRY},
         levels=WARNINGS,
         # Where the reference's own Lua files raise, it names their lines; its words for "no request" are not always the same.
-        mask=((r'(?<=2=")(?:\{prefix\}//lua/calls.lua|/usr/share/lua/\S+?):\d+: ', ""), ("no request object found|request object not found", "no request found")),
+        mask=(
+            (r'(?<=2=")(?:\{prefix\}//lua/calls.lua|/usr/share/lua/\S+?):\d+: ', ""),
+            ("no request object found|request object not found", "no request found"),
+        ),
     ),
     Case(
         "lua-api-bodies",
@@ -227,7 +230,12 @@ CASES = (
         files=FILES,
         levels=WARNINGS,
         # Where the reference's own Lua files raise, it names their lines.
-        mask=((r"(?:/usr/share/lua/\S+?|content_by_lua\(nginx.conf:\d+\)):\d+: (?=bad argument #2 to 'ngx_lua_ffi)", ""),),
-        newer={'"GET /newer/base64mime HTTP/1.1" 500': '"GET /newer/base64mime HTTP/1.1" 200', '"GET /newer/status HTTP/1.1" 1000': '"GET /newer/status HTTP/1.1" 200'},
+        mask=(
+            (r"(?:/usr/share/lua/\S+?|content_by_lua\(nginx.conf:\d+\)):\d+: (?=bad argument #2 to 'ngx_lua_ffi)", ""),
+        ),
+        newer={
+            '"GET /newer/base64mime HTTP/1.1" 500': '"GET /newer/base64mime HTTP/1.1" 200',
+            '"GET /newer/status HTTP/1.1" 1000': '"GET /newer/status HTTP/1.1" 200',
+        },
     ),
 )

@@ -24,7 +24,7 @@ _SNIPPETS = {
     "syntax": 'local ok, err = pcall(require, "m.syntax") ngx.say(show(ok), show(err))',
     "missing": 'local ok, err = pcall(require, "m.missing") ngx.say(show(ok), show((err:match("^[^\\n]*\\n[^\\n]*"))))',
     "missing-raises": 'require("m.missing")',
-    "arguments": 'ngx.say(show({pcall(require, nil)}), show({pcall(require, {})}), show((pcall(require, 12))))',
+    "arguments": "ngx.say(show({pcall(require, nil)}), show({pcall(require, {})}), show((pcall(require, 12))))",
     "standard": """
         for _, name in ipairs{"string", "table", "math", "io", "os", "bit", "jit", "ffi", "debug", "coroutine", "package", "table.new",
             "table.clear", "ngx", "_G", "resty.core", "resty.core.base", "table.clone", "table.nkeys"} do
