@@ -5,6 +5,8 @@ from __future__ import annotations
 import queue
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from harness import Server, request
@@ -78,23 +80,37 @@ def test_a_client_that_leaves_in_the_middle_of_a_response() -> None:
 # -- timeouts
 
 
+@contextmanager
+def deaf() -> Iterator[int]:
+    """A port on which connections are never made: its queue is full."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port: int = listener.getsockname()[1]
+        for _ in range(4):
+            sock = stack.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(("127.0.0.1", port))
+        yield port
+
+
 def test_an_upstream_that_does_not_accept() -> None:
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(0)
-    port = listener.getsockname()[1]
-    waiting = []
-    for _ in range(4):  # fill the queue, so that the kernel answers no more
-        sock = socket.socket()
-        sock.setblocking(False)
-        sock.connect_ex(("127.0.0.1", port))
-        waiting.append(sock)
     inside = "location / { proxy_connect_timeout 300ms; proxy_pass http://127.0.0.1:{origin}; }"
-    with listener, Server(proxy(inside), ports={"origin": port}) as server:
+    with deaf() as port, Server(proxy(inside), ports={"origin": port}) as server:
         assert request(server).status == 504
         assert "upstream timed out (110: Connection timed out) while connecting to upstream" in server.log_text()
-    for sock in waiting:
-        sock.close()
+
+
+def test_a_client_that_leaves_while_the_upstream_does_not_accept() -> None:
+    conf = proxy(ALL + 'location /here { return 200 "here"; }', log="$status")
+    with deaf() as port, Server(conf, ports={"origin": port}) as server:
+        with client(server) as peer:
+            peer.send(GET.replace(b"/", b"/here", 1))
+            assert peer.until(b"\r\n\r\nhere")
+            peer.send(GET)
+        server.stop()
+        assert server.log_text("own.log") == "200\n499\n"
 
 
 @pytest.mark.parametrize("settings", ["", "proxy_request_buffering off;"])

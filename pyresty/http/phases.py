@@ -1,7 +1,8 @@
 """The way of a request through nginx's phases, and what happens to the code that a handler returns.
 
 A request of which only the content handler has to run is that one call, when the handler answers at once. Otherwise ``run`` is one
-coroutine for the whole request, started by stepping it once (``start``); only a request that really waits becomes a task. Phases: https://nginx.org/en/docs/dev/development_guide.html#http_phases
+coroutine for the whole request, started by stepping it once (``start``); only a request that waits for something else than a
+``Parked`` becomes a task. Phases: https://nginx.org/en/docs/dev/development_guide.html#http_phases
 """
 
 from __future__ import annotations

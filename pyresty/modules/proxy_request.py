@@ -9,7 +9,7 @@ Rules: ``ngx_http_proxy_create_request``; https://nginx.org/en/docs/http/ngx_htt
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from ..http.body import RequestBody
@@ -240,14 +240,14 @@ async def request_body(r: Request, u: Upstream, conf: ProxyLocation) -> tuple[by
     return body.data or b"", None
 
 
-async def _as_it_comes(body: RequestBody, chunked: bool) -> AsyncIterator[bytes]:
+async def _as_it_comes(body: RequestBody, chunked: bool) -> AsyncGenerator[bytes, None]:
     while data := await body.next():
         yield b"%x\r\n%b\r\n" % (len(data), data) if chunked else data
     if chunked:
         yield b"0\r\n\r\n"
 
 
-async def _from_file(path: str) -> AsyncIterator[bytes]:
+async def _from_file(path: str) -> AsyncGenerator[bytes, None]:
     with open(path, "rb") as file:
         while data := file.read(_PIECE):
             yield data

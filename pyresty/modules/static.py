@@ -36,7 +36,7 @@ class KeptFile:
 
     __slots__ = ("data", "etag", "key", "mtime")
 
-    def __init__(self, key: tuple[int, int, int], data: bytes, mtime: int) -> None:
+    def __init__(self, key: tuple[int, int, int, int], data: bytes, mtime: int) -> None:
         self.key = key
         self.data = data
         self.mtime = mtime
@@ -108,10 +108,10 @@ def make_static(loc: Location) -> Handler:
         if size > SMALL:
             return _large(r, path, size, mtime, etags)
         kept = _kept.get(path)
-        if kept is None or kept.key != (info.st_mtime_ns, size, info.st_ino):
+        if kept is None or kept.key != (info.st_mtime_ns, info.st_ctime_ns, size, info.st_ino):
             try:
                 with open(path, "rb") as f:
-                    kept = KeptFile((info.st_mtime_ns, size, info.st_ino), f.read(), mtime)
+                    kept = KeptFile((info.st_mtime_ns, info.st_ctime_ns, size, info.st_ino), f.read(), mtime)
             except OSError as error:
                 return _cannot_open(r, path, error)
             r.content_length = len(kept.data)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from ..http.request import Finalize
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .response_head import ResponseHead
 
 #: Makes an iterator over the part of a request's body that can't be sent at once.
-Body = Callable[[], AsyncIterator[bytes]]
+Body = Callable[[], AsyncGenerator[bytes, None]]
 
 NO_LIVE = "no_live"
 
@@ -73,7 +74,7 @@ class State:
     __slots__ = (
         "bytes_received", "bytes_sent", "connect_time", "header_time", "peer", "response_length", "response_time",
         "status",
-)  # fmt: skip
+    )  # fmt: skip
 
     def __init__(self, peer: bytes | None) -> None:
         self.peer = peer
@@ -243,12 +244,13 @@ class Upstream:
     async def _feed(self, conn: UpstreamConnection, body: Body) -> None:
         """Send the request's body as it comes, as fast as the upstream takes it."""
         try:
-            async for data in body():
-                conn.write(data)
-                if conn.write_paused:
-                    await conn.drained(self.conf.send_timeout)
-                if conn.closed or conn.failure:
-                    return
+            async with aclosing(body()) as pieces:
+                async for data in pieces:
+                    conn.write(data)
+                    if conn.write_paused:
+                        await conn.drained(self.conf.send_timeout)
+                    if conn.closed or conn.failure:
+                        return
             conn.feeding = False
             conn.start_clock()
         except Finalize as stop:

@@ -43,18 +43,17 @@ class UpstreamConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_buf", "_connecting", "_decoder", "_head_request", "_left", "_loop", "_parked", "_parts",
-        "_paused", "_conf", "_wheel", "bucket", "closed", "complete", "deadline", "error", "excess",
-        "failure", "feeding", "head", "head_size", "http_09", "key", "made", "message", "on_writable", "pending",
-        "pool", "received", "requests", "sent", "transport", "write_paused",
-)  # fmt: skip
-
-    transport: Any
+        "_buf", "_conf", "_connecting", "_decoder", "_head_request", "_left", "_loop", "_parked", "_parts", "_paused",
+        "_wheel", "bucket", "closed", "complete", "deadline", "error", "excess", "failure", "feeding", "head",
+        "head_size", "http_09", "key", "made", "message", "on_writable", "pending", "pool", "received", "requests",
+        "sent", "transport", "write_paused",
+    )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wheel: Wheel, key: bytes) -> None:
         self._loop = loop
         self._wheel = wheel
         self.key = key
+        self.transport: Any = None
         self.bucket = 0
         self.deadline = NEVER
         self.made = loop.time()
@@ -100,14 +99,12 @@ class UpstreamConnection(asyncio.Protocol):
             self.error = error
             self.failure = ERROR
         except asyncio.CancelledError:
-            if not self.failure and not self.closed:
+            if not self.failure:
                 raise
-            self.failure = self.failure or ERROR
         finally:
             self.deadline = NEVER
             if self.failure:
-                self.closed = True
-                self._wheel.forget(self)
+                self.close()
 
     # -- an exchange
 
@@ -192,7 +189,7 @@ class UpstreamConnection(asyncio.Protocol):
     def give_up(self) -> None:
         """Wake the reader, and end an attempt to connect."""
         if self._connecting is not None:
-            self.closed = True
+            self.failure = ERROR
             self._connecting.cancel()
         self.wake()
 
@@ -244,7 +241,8 @@ class UpstreamConnection(asyncio.Protocol):
             self.closed = True
             self._wheel.forget(self)
             self.deadline = NEVER
-            self.transport.abort()
+            if self.transport is not None:
+                self.transport.abort()
 
     def close_when_sent(self) -> None:
         """Close when what has been written is sent."""

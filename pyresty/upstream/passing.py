@@ -43,7 +43,7 @@ class Passed:
     __slots__ = (
         "buffering", "content_type", "date_header", "headers", "limit_rate", "location", "redirect", "server_header",
         "status_line",
-)  # fmt: skip
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.status_line: bytes | None = None

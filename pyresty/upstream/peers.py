@@ -19,7 +19,7 @@ class Peer:
     __slots__ = (
         "accessed", "address", "checked", "conns", "current_weight", "down", "effective_weight", "fail_timeout",
         "fails", "max_conns", "max_fails", "name", "weight",
-)  # fmt: skip
+    )  # fmt: skip
 
     def __init__(
         self,
