@@ -156,7 +156,7 @@ def _run(arguments: Arguments) -> int:
     """Everything that reads the configuration."""
     from .config.build import load
     from .config.errors import ConfigError, ConfigErrors
-    from .process import pidfile
+    from .process import pidfile, signals
     from .process.cycle import first_log, open_cycle, report
     from .process.logs import ErrorLog, to_stderr
 
@@ -171,6 +171,8 @@ def _run(arguments: Arguments) -> int:
             to_stderr(f"the configuration file {options.conf} syntax is ok")
         if "s" in arguments.values and not test:
             return pidfile.send(arguments.values["s"], config.pid, log)
+        if not test:
+            signals.block()  # once the sockets listen, a client may think us up and send one
         cycle = open_cycle(config, log, test=test)
     except (ConfigError, ConfigErrors) as error:
         report(error, log)
