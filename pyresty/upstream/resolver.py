@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from ..config.directives import parse_time
@@ -50,7 +51,7 @@ class ResolveError(Exception):
         super().__init__(self.text.decode("utf-8", "replace"))
 
 
-class Lookup:
+class Lookup(ABC):
     """Looks names up, many waiters for one query. Subclasses say how."""
 
     def __init__(self) -> None:
@@ -70,9 +71,9 @@ class Lookup:
         """What is known already."""
         return None
 
+    @abstractmethod
     async def query(self, name: bytes) -> list[str]:
         """Ask. Raises ResolveError."""
-        raise NotImplementedError
 
     async def _wait(self, name: bytes, timeout: float) -> list[str]:
         loop = asyncio.get_running_loop()

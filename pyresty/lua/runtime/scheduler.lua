@@ -220,16 +220,8 @@ local function after(r, co, ok, op, ...)
     return op, keep(r), take_out(r), tid, ...
 end
 
--- Run handler number `chunk` in phase `phase` for the request whose state is kept as `rid` (0 for none).
-function rt.start(phase, chunk, rid, sent)
-    local r
-    if rid ~= 0 then
-        r = states[rid]
-    else
-        r = new_state()
-    end
-    r.phase = phase
-    r.sent = sent
+-- Run chunk number `chunk` for the state `r` in a pooled coroutine; `answer` makes the answer of where it stops.
+local function launch(answer, r, chunk)
     rt.r = r
     rt.turn = rt.turn + 1
     local fn, env = rt.instance(chunk, r)
@@ -243,11 +235,24 @@ function rt.start(phase, chunk, rid, sent)
         nidle = nidle - 1
         local box = boxes[co]
         box[1], box[2] = fn, env
-        return after(r, co, co_resume(co))
+        return answer(r, co, co_resume(co))
     end
     local co, box = co_create(worker), { fn, env }
     boxes[co] = box
-    return after(r, co, co_resume(co, box))
+    return answer(r, co, co_resume(co, box))
+end
+
+-- Run handler number `chunk` in phase `phase` for the request whose state is kept as `rid` (0 for none).
+function rt.start(phase, chunk, rid, sent)
+    local r
+    if rid ~= 0 then
+        r = states[rid]
+    else
+        r = new_state()
+    end
+    r.phase = phase
+    r.sent = sent
+    return launch(after, r, chunk)
 end
 
 -- The usual way of a content handler: nothing is kept from earlier phases. Answers with the output alone if that is all there is.
@@ -268,24 +273,7 @@ end
 function rt.start_content(chunk)
     local r = new_state()
     r.phase = "content"
-    rt.r = r
-    rt.turn = rt.turn + 1
-    local fn, env = rt.instance(chunk, r)
-    if not fn then
-        rt.r = nil
-        return -2, keep(r), nil, env
-    end
-    if nidle > 0 then
-        local co = idle[nidle]
-        idle[nidle] = nil
-        nidle = nidle - 1
-        local box = boxes[co]
-        box[1], box[2] = fn, env
-        return after_content(r, co, co_resume(co))
-    end
-    local co, box = co_create(worker), { fn, env }
-    boxes[co] = box
-    return after_content(r, co, co_resume(co, box))
+    return launch(after_content, r, chunk)
 end
 
 -- Hand the results of an operation to the thread that waits for it.
