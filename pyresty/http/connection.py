@@ -158,7 +158,7 @@ class Connection(asyncio.Protocol):
         elif self._ending is not None:
             r, self._ending = self._ending, None
             self.deadline = NEVER
-            self._ended(r)
+            self.ended(r)
 
     # -- requests
 
@@ -189,7 +189,7 @@ class Connection(asyncio.Protocol):
             if head.notices:
                 for notice in head.notices:
                     r.log(INFO, notice)
-            start(r, self._ended)
+            start(r)
             data = self.buf
             if not data or self.r is not None or self.lost or self.lingering or self._unread is not None:
                 break
@@ -248,7 +248,7 @@ class Connection(asyncio.Protocol):
         r.log(INFO, bad.reason)
         self.buf = b""
         self.r = r
-        start(r, self._ended, refuse(r, bad.status))
+        start(r, refuse(r, bad.status))
 
     def _unparsed(self, bad: BadHead, raw: bytes) -> Request:
         head = Head.unparsed(raw, bad)
@@ -286,7 +286,7 @@ class Connection(asyncio.Protocol):
 
     # -- the end of a request
 
-    def _ended(self, r: Request) -> None:
+    def ended(self, r: Request) -> None:
         """The response has been written: once the client has taken it, log it, and go on to the next request or the end."""
         if self.write_paused and not self.lost and not r.upgraded:
             self._ending = r
@@ -300,14 +300,20 @@ class Connection(asyncio.Protocol):
             for cleanup in r.cleanups:
                 cleanup(r)
         self.r = None
+        if r.body is not None or r.head.has_body:
+            self._after_body(r)
+        elif not self.lost:
+            self._go_on(r)
+
+    def _after_body(self, r: Request) -> None:
+        """Go on after a request that came with a body: what is left of it must pass by first."""
         body = r.body
         if body is not None:
             self.body = None
             body.close()
         if self.lost:
             return
-        head = r.head
-        if (head.content_length or head.chunked) and not r.upgraded and not r.refused:
+        if r.head.has_body and not r.upgraded and not r.refused:
             if body is not None and body.started:
                 if not body.complete:
                     self._discard(body)
@@ -319,14 +325,11 @@ class Connection(asyncio.Protocol):
         self._go_on(r)
 
     def _go_on(self, r: Request) -> None:
+        """Close the connection, or wait for the next request on it, or serve that if it is here already."""
         self.on_data = None
-        if not r.keepalive or r.upgraded or self.worker.quitting or (self.eof and not self.buf):
+        if not r.keepalive or self.worker.quitting or (self.eof and not self.buf):
             self._close(r)
-        else:
-            self._next(r)
-
-    def _next(self, r: Request) -> None:
-        """Wait for the next request on this connection, or serve it if it is here already."""
+            return
         self.deadline = deadline = self.loop.time() + r.loc.core.keepalive_timeout
         if not 0 < self.bucket * TICK <= deadline:
             self.worker.wheel.watch(self, deadline)

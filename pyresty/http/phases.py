@@ -258,18 +258,6 @@ def chain(handlers: tuple[Handler, ...]) -> Handler:
     return try_in_turn
 
 
-def simple_location(r: Request) -> Location | None:
-    """The location of ``r`` if nothing but its content handler has to run, already entered; else None."""
-    head = r.head
-    loc: Location | None = head.location
-    if loc is None or not loc.simple:
-        return None
-    r.loc = loc
-    if head.captures is not None:
-        set_captures(r, head.captures)
-    return loc
-
-
 def at_once(r: Request, loc: Location) -> Coroutine[Any, Any, None] | None:
     """Call the content handler of ``loc`` directly. None if that completed the response, else the coroutine that will."""
     try:
@@ -285,31 +273,45 @@ def at_once(r: Request, loc: Location) -> Coroutine[Any, Any, None] | None:
     return run(r, rc)  # type: ignore[arg-type]
 
 
-def start(r: Request, ended: Any, coro: Coroutine[Any, Any, None] | None = None) -> None:
+def start(r: Request, coro: Coroutine[Any, Any, None] | None = None) -> None:
     """Serve the request as far as it goes without waiting; if it has to wait, a task carries it on.
 
-    ``ended(r)`` is called when it is complete.
+    ``r.conn.ended(r)`` is called when it is complete.
     """
     if coro is None:
-        loc = simple_location(r)
-        coro = run(r) if loc is None else at_once(r, loc)
+        head = r.head
+        loc = head.location
+        if loc is None and r.server.script is None:
+            found = _find_location(r)
+            if found.__class__ is int:
+                step(r, run(r, _answer(found)))
+                return
+            loc = head.location = found
+            head.captures = r.match
+        if loc is not None and loc.simple:
+            r.loc = loc
+            if head.captures is not None:
+                set_captures(r, head.captures)
+            coro = at_once(r, loc)
+        else:
+            coro = run(r)
         if coro is None:
-            ended(r)
+            r.conn.ended(r)
             return
-    step(r, coro, ended)
+    step(r, coro)
 
 
-def step(r: Request, coro: Coroutine[Any, Any, None], ended: Any) -> None:
+def step(r: Request, coro: Coroutine[Any, Any, None]) -> None:
     """Go on with a request that has to wait, up to where it waits again or ends."""
     try:
         waited = coro.send(None)
     except StopIteration:
-        ended(r)
+        r.conn.ended(r)
         return
     if waited.__class__ is Parked:
-        waited.resume = lambda: step(r, coro, ended)
+        waited.resume = lambda: step(r, coro)
     else:
-        r.conn.task = r.conn.loop.create_task(_carry_to_end(r, coro, waited, ended))
+        r.conn.task = r.conn.loop.create_task(_carry_to_end(r, coro, waited))
 
 
 def begin(r: Request, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
@@ -339,9 +341,9 @@ def _carry(coro: Coroutine[Any, Any, None], waited: Any) -> Generator[Any, Any, 
         pass
 
 
-async def _carry_to_end(r: Request, coro: Coroutine[Any, Any, None], waited: Any, ended: Any) -> None:
+async def _carry_to_end(r: Request, coro: Coroutine[Any, Any, None], waited: Any) -> None:
     await _carry(coro, waited)
-    ended(r)
+    r.conn.ended(r)
 
 
 def _traceback() -> str:

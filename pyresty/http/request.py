@@ -1,7 +1,7 @@
 """One request: what came in, what goes out, and where it stands on its way.
 
-Most requests use few of these fields, so the defaults are attributes of the class and ``__init__`` sets only what every request
-needs. Subrequests (``subrequest.py``) are requests whose output goes to a buffer instead of the connection.
+What every request reads is in slots, set by ``__init__``. Most requests use few of the other fields, so those are attributes of the
+class until somebody sets them. Subrequests (``subrequest.py``) are requests whose output goes to a buffer instead of the connection.
 
 Names follow nginx's ``ngx_http_request_t`` where it has one.
 """
@@ -46,20 +46,27 @@ class Finalize(Exception):
 class Request:
     """A request of a client. ``headers_in`` and ``index`` belong to the remembered head until ``own_headers_in`` copies them."""
 
+    __slots__ = (
+        "__dict__", "aborted", "allow_ranges", "args", "body", "body_filters", "captures", "charset", "chunked", "cleanups", "conn",
+        "content_length", "content_type", "date_header", "err_status", "finished", "head", "header_only", "header_sent",
+        "headers_in", "headers_out", "index", "keepalive", "last_modified", "length_name", "loc", "location", "lua", "method", "out",
+        "server", "server_header", "start", "status", "status_line", "subrequests", "uri", "version",
+    )  # fmt: skip
+
     # -- what came in, when it differs from the head
     is_subrequest = False
     parent: Request | None = None
-    captures: Any = None  #: the last match object of a location, server_name or rewrite regex; $1 … read it
+    captures: Any  #: the last match object of a location, server_name or rewrite regex; $1 … read it
     match: Any = None  #: the match object that chose the location, if a regular expression did
     vars: dict[str, bytes | None] | None = None
     cached: dict[str, bytes | None] | None = (
         None  #: values of variables computed once per request (map, set by modules)
     )
-    body: RequestBody | None = None
+    body: RequestBody | None
     internal = False
     uri_changed = False
     uri_changes = MAX_URI_CHANGES
-    subrequests = MAX_SUBREQUESTS
+    subrequests: int  #: how many levels of subrequests may still be made below this one
     named = False
     valid_unparsed_uri = True
     valid_location = True  #: the location was chosen by this URI; not after ``rewrite … break``
@@ -68,49 +75,49 @@ class Request:
     host_in: bytes | None = None  #: replaces what the head says of the host (``ngx.req.set_header("Host", …)``)
 
     # -- what goes out
-    status = 0
-    content_type: bytes | None = None
-    charset: bytes | None = None
-    content_length: int | None = None
-    length_name: bytes | None = None  #: how Lua spelled the name of Content-Length
-    last_modified: int | None = None
-    location: bytes | None = None
-    server_header: bytes | None = None  #: replaces our ``Server`` header; b"" leaves it out
-    date_header: bytes | None = None
-    status_line: bytes | None = None
-    header_sent = False
+    status: int
+    content_type: bytes | None
+    charset: bytes | None
+    content_length: int | None
+    length_name: bytes | None  #: how Lua spelled the name of Content-Length
+    last_modified: int | None
+    location: bytes | None
+    server_header: bytes | None  #: replaces our ``Server`` header; b"" leaves it out
+    date_header: bytes | None
+    status_line: bytes | None
+    header_sent: bool
     held: bytes | None = None  #: output that waits for the end, because the head has to say its length
-    header_only = False
-    chunked = False
-    finished = False
+    header_only: bool
+    chunked: bool
+    finished: bool
     upgraded = False  #: the connection has become a tunnel (101)
-    allow_ranges = False
+    allow_ranges: bool
     disable_not_modified = False  #: conditional requests are not ours to answer
     ranges: list[tuple[int, int]] | None = None  #: slices (start, end) to send instead of the whole body
     multipart: Any = None  #: the frame around several slices
     need_memory = False  #: a body filter wants bytes, so files may not be passed to the kernel
-    body_filters: list[Callable[[Request, bytes, bool], bytes]] | None = None
+    body_filters: list[Callable[[Request, bytes, bool], bytes]] | None
     body_bytes = 0  #: of ``bytes_sent``, what is not the head: the framing of chunks is counted, as in nginx
     bytes_sent = 0
     limit_rate = 0
     limit_rate_after = 0
 
     # -- errors
-    err_status = 0
+    err_status: int
     error_page = False  #: an error_page is being served
     expect_tested = False
     refused = False  #: the head was bad: nothing after it can be understood
     pipeline = False  #: was sent before the response to the request in front of it (``$pipe``)
     discarded = False  #: the body is being thrown away
-    aborted = False  #: the client has gone away, or gets no more
+    aborted: bool  #: the client has gone away, or gets no more
     action = b""  #: what is being done, for error log lines: `` while logging request``
     on_abort: Callable[[], None] | None = None
 
     # -- for modules
-    cleanups: list[Callable[[Request], None]] | None = None
+    cleanups: list[Callable[[Request], None]] | None
     upstream: Any = None
     upstream_log: SupportsBytes | None = None  #: its bytes are the peer's URL, for error log lines
-    lua = 0  #: the Lua side's number of this request's state; 0 while it has none
+    lua: int  #: the Lua side's number of this request's state; 0 while it has none
     lua_keep = False
     capture: Any = None
 
@@ -129,12 +136,12 @@ class Request:
         self.loc: Location = head.server.root
         self.headers_out: list[tuple[bytes, bytes]] = []
         self.out: list[bytes] = []
-        # what every response reads is quicker to find here than in the class
+        self.subrequests = MAX_SUBREQUESTS
         self.status = self.err_status = self.lua = 0
         self.header_sent = self.header_only = self.chunked = self.finished = self.aborted = self.allow_ranges = False
         self.content_type = self.charset = self.content_length = self.last_modified = self.location = None
         self.server_header = self.date_header = self.status_line = self.length_name = None
-        self.body_filters = self.body = self.cleanups = None
+        self.body_filters = self.body = self.cleanups = self.captures = None
         if head.server_match is not None:
             set_captures(self, head.server_match)
 
@@ -261,7 +268,7 @@ class Request:
 
     def send_all(self, data: bytes) -> int:
         """Send the head and ``data`` as the whole body, in one write. Returns OK (0)."""
-        if self.body_filters is not None or self.is_subrequest:
+        if self.body_filters is not None:
             self.send_header()
             self.write(data)
             return 0

@@ -7,29 +7,29 @@ They are run like main requests, by ``phases.run``, as a part of whatever waits 
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..process.logs import ERR
 from .phases import at_once, run
 from .regex import set_captures
 from .request import Request
 
-if TYPE_CHECKING:
-    from .body import RequestBody
-
 
 class Subrequest(Request):
     """A request made by another one. Its response is in ``status``, ``headers_out`` … and ``captured``."""
 
+    __slots__ = ("captured", "main", "parent", "truncated", "valid_unparsed_uri")
+
     is_subrequest = True
     internal = True
-    truncated = False
-    main: Request = None  # type: ignore[assignment]
+    main: Request
+    captured: list[bytes]
+    truncated: bool
 
     def __init__(self, parent: Request, uri: bytes, args: bytes | None, method: bytes) -> None:
         self.conn = parent.conn
         self.head = parent.head
-        self.main = parent.main
+        self.main = parent if type(parent) is Request else parent.main
         self.parent = parent
         self.start = parent.start
         self.method = method
@@ -38,16 +38,19 @@ class Subrequest(Request):
         self.version = parent.version
         self.headers_in = parent.headers_in
         self.index = parent.index
-        self.headers_owned = False
         self.keepalive = False
         self.server = parent.server
         self.loc = parent.server.root
         self.headers_out = []
         self.out = []
-        self.captured: list[bytes] = []
+        self.captured = []
         self.subrequests = parent.subrequests - 1
-        self.valid_unparsed_uri = False
-        self.body: RequestBody | None = None
+        self.valid_unparsed_uri = self.truncated = False
+        self.status = self.err_status = self.lua = 0
+        self.header_sent = self.header_only = self.chunked = self.finished = self.aborted = self.allow_ranges = False
+        self.content_type = self.charset = self.content_length = self.last_modified = self.location = None
+        self.server_header = self.date_header = self.status_line = self.length_name = None
+        self.body_filters = self.body = self.cleanups = self.captures = None
 
     def send_header(self) -> None:
         if self.header_sent:

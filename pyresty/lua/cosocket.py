@@ -208,7 +208,7 @@ class Peer(asyncio.Protocol):
         self.pos = end + 1
         self.size -= end + 1 - pos
         self.fresh = False
-        return line.replace(b"\r", b"") if b"\r" in line else line
+        return line.replace(b"\r", b"") if 13 in line else line
 
     def take(self, count: int) -> bytes:
         """The next ``count`` bytes; so many must be here."""

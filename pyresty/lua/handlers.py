@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..http.request import OK, Request
 from ..http.template import Template, Variable
 from ..process.logs import CRIT, ERR
-from .output import default_type, holds, send_header
+from .output import DOT, default_type, holds, send_header
 from .scheduler import advance, carry_on, run_sync
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def make_content(loc: Location, code: Code) -> Handler:
             if answer.__class__ is bytes:
                 # the usual case: the code ran to its end, and this is all it printed
                 if r.content_type is None:
-                    r.content_type = usual_type if b"." not in r.uri and r.status != 304 else default_type(r)
+                    r.content_type = usual_type if DOT not in r.uri and r.status != 304 else default_type(r)
                 if r.version < 1001 and holds(r):
                     r.content_length = len(answer)
                 return r.send_all(answer)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from ..http.request import Request
 
+#: What a file name must have in it to have a type of its own. (A number, because looking for bytes in bytes is much dearer.)
+DOT = ord(".")
+
 
 def default_type(r: Request) -> bytes | None:
     """The Content-Type of output for which Lua set none: by the URI's extension, else ``default_type``."""
     if not r.loc.conf["lua"].use_default_type or r.status == 304:
         return None
     core = r.loc.core
-    return core.type_of(r.uri) if b"." in r.uri else core.default_type
+    return core.type_of(r.uri) if DOT in r.uri else core.default_type
 
 
 def holds(r: Request) -> bool:

@@ -131,7 +131,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
                 peer.size -= end + 1 - pos
                 peer.fresh = False
                 line = buf[pos:end]
-                return line.replace(b"\r", b"") if b"\r" in line else line
+                return line.replace(b"\r", b"") if 13 in line else line
         return reader(number)
 
     def socket_receive(number: int, mode: float) -> Any:

@@ -175,15 +175,11 @@ rt.failure = failure
 
 local function finish(r, result)
     local out = take_out(r)
-    local rid = r.id
-    if rid == 0 and not r.ctx and not r.env then
-        r.sent, r.exited, r.arg, r.eof, r.draft = false, false, nil, nil, nil
-        if nfree_states < 256 then
-            nfree_states = nfree_states + 1
-            free_states[nfree_states] = r
-        end
-    elseif rid == 0 then
+    local rid = 0
+    if r.ctx or r.env or r.threads or r.on_abort then
         rid = keep(r)
+    else
+        drop(r)
     end
     rt.r = nil
     return 0, rid, out, result
