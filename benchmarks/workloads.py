@@ -96,6 +96,10 @@ def _login(name: str, about: str, code_cache: str, mark: float | None) -> Worklo
     )
 
 
+def _api(name: str, about: str, body: bytes, query: str = "") -> Workload:
+    return Workload(name, about, "lua_api.conf", f"/{name}{query}", body, 0.6)
+
+
 def _static(name: str, about: str, size: int) -> Workload:
     content = (bytes(range(256)) * (size // 256 + 1))[:size]
     return Workload(
@@ -116,6 +120,15 @@ WORKLOADS = (
     _login("login_on", "the documents' login, code cache on", "on", None),
     Workload("capture", "one subrequest from Lua", "capture.conf", "/capture", b"200 sub\n", 0.6),
     Workload("capture_multi", "four subrequests at once", "capture.conf", "/capture_multi", b"200 subsubsubsub\n", 0.6),
+    _api("ngx_re", "ngx.re.match and ngx.re.gsub", b"20241121 neo wot hreet 3\n"),
+    _api("shdict", "shared dictionary: incr, set, get", b"Ann true\n"),
+    _api("json", "cjson: decode and encode", b"Ann blue 177\n"),
+    _api(
+        "args_headers",
+        "arguments and headers read, one header set",
+        b"1 big world 127.0.0.1\n",
+        "?a=1&b=2&name=big%20world&empty=",
+    ),
     _static("static_5k", "a file of 5 KB", 5 * 1024),
     _static("static_1m", "a file of 1 MB", 1024 * 1024),
     Workload(

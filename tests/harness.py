@@ -130,6 +130,12 @@ class Server:
         return self.ports["port"]
 
     @property
+    def pid(self) -> int:
+        """The process: the master, or with ``master_process off`` the only one."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def ports(self) -> dict[str, int]:
         """All ports by placeholder name."""
         return self._ports.numbers

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..http.phases import chain
 from ..http.routing import Location, NameTable, Server
-from ..http.template import Template, TemplateError, Variable, encode, split
+from ..http.template import Template, TemplateError, Variable, assigner, encode, split
 from . import hints, known
 from .directives import EVENTS, HTTP, LOCATION, MAIN, SERVER, UPSTREAM, Directive, Module, Settings, Where
 from .errors import ConfigError, ConfigErrors
@@ -22,6 +22,7 @@ from .parse import Node, parse, parse_command_line
 
 if TYPE_CHECKING:
     from ..process.logs import ErrorLog
+    from ..process.shared_memory import Zone
 
 _BLOCKS = {MAIN: "main", EVENTS: "events", HTTP: "http", SERVER: "server", LOCATION: "location", UPSTREAM: "upstream"}
 
@@ -51,6 +52,7 @@ class Listen:
     ipv6only: bool = field(default=True, compare=False)
     rcvbuf: int | None = field(default=None, compare=False)
     sndbuf: int | None = field(default=None, compare=False)
+    ssl: bool = field(default=False, compare=False)
     file: str = field(default="", compare=False)
     line: int = field(default=0, compare=False)
 
@@ -88,6 +90,7 @@ class Config:
         self.daemon = False
         self.master_process = True
         self.worker_processes = 1
+        self.privileged_agent = False  #: whether there is one beside them (``ngx.process.enable_privileged_agent``)
         self.pid = ""
         self.user: tuple[str, str | None] | None = None
         self.error_logs: list[tuple[str, str]] = []
@@ -104,6 +107,8 @@ class Config:
         self.files: dict[str, bytes] = {}
         self.variables: dict[str, Variable] = {}
         self.prefix_variables: dict[str, Callable[[str], Variable]] = {}
+        #: What directives set variables to, by the directive's name, for ``ndk.set_var``: ``function(r, value)``.
+        self.set_var: dict[bytes, Callable[[Any, bytes], bytes | None]] = {}
         self.servers: list[Server] = []
         self.addresses: dict[Listen, AddressConfig] = {}
         self.has_events = False
@@ -115,8 +120,14 @@ class Config:
         #: Coroutine functions that modules run when a worker starts and ends, with the HttpWorker.
         self.worker_start: list[Callable[[Any], Any]] = []
         self.worker_exit: list[Callable[[Any], Any]] = []
+        #: Functions that modules run in a worker at its very end, graceful or not.
+        self.worker_end: list[Callable[[], None]] = []
+        #: Functions that modules run in a worker when it begins to end gracefully.
+        self.worker_quit: list[Callable[[], None]] = []
         #: Functions that modules run in the master before the fork.
         self.master_start: list[Callable[[Config], None]] = []
+        #: Memory that the workers share and that outlives a reload, by name; it is there once the cycle is opened.
+        self.shared_memory: dict[str, Zone] = {}
 
     @property
     def listens(self) -> list[Listen]:
@@ -135,12 +146,13 @@ class Config:
             names = sorted({s.name.decode() for s in self.servers if s.name and address.listen in s.listens})
             where = address.listen.text
             host, _, port = where.rpartition(":")
+            scheme = "https" if address.names.tls else "http"
             if where.startswith("unix:"):
                 url = where
             elif host in ("0.0.0.0", "[::]"):
-                url = f"http://127.0.0.1:{port}/" if host == "0.0.0.0" else f"http://[::1]:{port}/"
+                url = f"{scheme}://127.0.0.1:{port}/" if host == "0.0.0.0" else f"{scheme}://[::1]:{port}/"
             else:
-                url = f"http://{where}/"
+                url = f"{scheme}://{where}/"
             lines.append(f"{url}" + (f"  ({', '.join(names)})" if names else ""))
         return lines
 
@@ -229,6 +241,32 @@ class Builder:
             found.get = get
             found.set = set
         return found
+
+    def compute(self, text: str, get: Callable[[Any], bytes | None], volatile: bool = False) -> Variable:
+        """Define ``$name`` (``text``, with its dollar) as what ``get(r)`` gives when it is first read, unless ``set`` gave it a value.
+
+        ``volatile``: whenever it is read. nginx: a changeable variable with a get_handler.
+        """
+        name = text[1:]
+        if not text.startswith("$") or not name:
+            raise self.error(f'invalid variable name "{text}"')
+        known = self.config.variable(name)
+        if known is not None and known.set is None:
+            raise self.error(f'the duplicate "{name}" variable')
+        variable = self.config.variables.setdefault(name, Variable(name))
+
+        def remembered(r: Any) -> bytes | None:
+            if r.vars is None:
+                r.vars = {}
+            elif name in r.vars:
+                found: bytes | None = r.vars[name]
+                return found
+            value = r.vars[name] = get(r)
+            return value
+
+        variable.get = get if volatile else remembered
+        variable.set = assigner(name)
+        return variable
 
     def path(self, name: str, *, conf: bool = False) -> str:
         """A path of the configuration made absolute: below the prefix, or below the conf file's folder if ``conf``."""
@@ -370,6 +408,8 @@ class Builder:
 
     def _arrange(self, loc: Location) -> None:
         """Sort the locations inside ``loc`` for look-up, make filters and content handlers, and do the same below."""
+        if loc.kind == "server":
+            loc.server.quiet = loc.server.script is None and not loc.server.rewrite
         filters, captured = [], []
         for module in reversed(self.modules):
             if module.header_filter is not None:
@@ -402,10 +442,10 @@ class Builder:
         table.regex = tuple(regex)
         table.lengths = tuple(sorted({len(name) for name in table.prefix}, reverse=True))
         loc.nests = bool(table.exact or table.prefix or table.regex)
-        quiet = not (loc.script or loc.rewrite or loc.preaccess or loc.access or loc.precontent)
+        quiet = not (loc.script or loc.first_rewrite or loc.rewrite or loc.preaccess or loc.access or loc.precontent)
         loc.simple = (
-            quiet and loc.limit_except is None
-            and loc.server.script is None
+            quiet and loc.limit_except is None and not loc.postpones
+            and loc.server.quiet
         )  # fmt: skip
 
 

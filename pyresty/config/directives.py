@@ -223,26 +223,53 @@ def bitmask(name: str, values: dict[str, Any]) -> Setter:
     return set_bitmask
 
 
+#: What ``mime_types`` stores for ``*``.
+ANY_TYPE = frozenset((b"*",))
+
+
+def mime_types(name: str, first: str = "text/html") -> Setter:
+    """Setter for MIME types, stored as a frozenset of bytes with ``first`` in it, or ANY_TYPE. nginx: ``ngx_http_types_slot``."""
+
+    def set_types(cf: Builder, conf: Any, node: Node) -> None:
+        have = getattr(conf, name)
+        if have is ANY_TYPE:
+            return
+        chosen = {first.encode()} if have is UNSET else set(have)
+        for word in node.args:
+            if word == "*":
+                setattr(conf, name, ANY_TYPE)
+                return
+            key = word.lower().encode("utf-8", "surrogateescape")
+            if key in chosen:
+                cf.warn(f'duplicate MIME type "{word.lower()}"')
+            chosen.add(key)
+        setattr(conf, name, frozenset(chosen))
+
+    return set_types
+
+
 def template(name: str) -> Setter:
     """Setter for a string with ``$variables``, stored as a Template. nginx: ``ngx_http_set_complex_value_slot``."""
     return lambda cf, conf, node: store(conf, name, cf.template(node.args[0]))
 
 
 def refuse(reason: str) -> Setter:
-    """Setter for a form that is known but not supported: always refused, with ``reason``."""
+    """Setter for a form that is known but not supported: always refused, with ``reason``, which is the setter's docstring too."""
 
     def set_refused(cf: Builder, conf: Any, node: Node) -> None:
         raise cf.error(f'"{node.name}" directive is not supported by pyresty yet: {reason}')
 
+    set_refused.__doc__ = f"refused: {reason}"
     return set_refused
 
 
 def no_effect(why: str) -> Setter:
-    """Setter for a directive whose effect does not exist here; the documentation lists ``why`` (also this function's use in the table)."""
+    """Setter for a directive whose effect does not exist here; the documentation lists ``why`` (which is the setter's docstring)."""
 
     def set_nothing(cf: Builder, conf: Any, node: Node) -> None:
         cf.ineffective(node, why)
 
+    set_nothing.__doc__ = f"no effect: {why}"
     return set_nothing
 
 

@@ -112,6 +112,18 @@ class RequestBody:
         self.close()
         self.data, self.path, self.complete, self.size = None, path, True, size
 
+    def lend(self) -> int:
+        """Let somebody else read the body from the connection (``ngx.req.socket``): how many bytes it has. To others it is empty."""
+        self.started = True
+        self.data = b""
+        self._ask_for_it()
+        return self._left
+
+    def give_back(self, left: int) -> None:
+        """``lend`` is over, with ``left`` bytes unread."""
+        self._left = left
+        self.complete = left == 0
+
     def close(self) -> None:
         """Remove the temporary file."""
         if self._fd >= 0:
@@ -202,9 +214,7 @@ class RequestBody:
         conn = r.conn
         core = r.loc.core
         self._limit = -1 if core.client_body_in_file_only else self._memory(core.client_body_buffer_size)
-        if r.head.expect_continue and not r.expect_tested:
-            conn.transport.write(CONTINUE)
-        r.expect_tested = True
+        self._ask_for_it()
         if r.discarded or (self._chunked is None and self._left == 0):
             self.complete = True
             return
@@ -218,6 +228,13 @@ class RequestBody:
             conn.eof_received()
         if self.complete:
             conn.body = None
+
+    def _ask_for_it(self) -> None:
+        """Answer ``Expect: 100-continue``."""
+        r = self.r
+        if r.head.expect_continue and not r.expect_tested:
+            r.conn.transport.write(CONTINUE)
+        r.expect_tested = True
 
     async def _wait(self) -> None:
         conn = self.r.conn

@@ -17,6 +17,7 @@ from ..process.logs import INFO
 from .codec import BadHead, Head, check_head_size, find_head_end, parse_head, parse_odd
 from .phases import refuse, start
 from .request import Finalize, Request
+from .throttle import Throttle
 from .timeouts import NEVER, TICK
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_ending", "_head_timed", "_looping", "_read_paused", "_unread", "_unsent", "address", "body", "bucket", "buf",
-        "deadline", "eof", "lingering", "loop", "lost", "names", "number", "on_data", "r", "requests", "task", "timed_out",
+        "deadline", "eof", "lingering", "loop", "lost", "names", "number", "on_data", "r", "real", "requests", "task", "timed_out",
         "transport", "waiting_write", "worker", "write_paused",
     )  # fmt: skip
 
@@ -50,6 +51,9 @@ class Connection(asyncio.Protocol):
         self.buf = b""
         self.body: RequestBody | None = None
         self.requests = 0
+        self.real: tuple[bytes, int] | None = (
+            None  #: the client's address and port where a proxy has named another one (realip)
+        )
         self.number = 0
         self.deadline = NEVER
         self.bucket = 0
@@ -151,6 +155,8 @@ class Connection(asyncio.Protocol):
         self.write_paused = True
 
     def resume_writing(self) -> None:
+        if self.transport.__class__ is Throttle and self.transport.holds and not self.lost:
+            return
         self.write_paused = False
         if self.waiting_write is not None:
             if not self.waiting_write.done():
@@ -327,7 +333,12 @@ class Connection(asyncio.Protocol):
     def _go_on(self, r: Request) -> None:
         """Close the connection, or wait for the next request on it, or serve that if it is here already."""
         self.on_data = None
-        if not r.keepalive or self.worker.quitting or (self.eof and not self.buf):
+        if not r.keepalive or self.worker.quitting:
+            self._close(r)
+            return
+        if self.eof and not self.buf:
+            if not r.aborted:
+                self._client_left()
             self._close(r)
             return
         self.deadline = deadline = self.loop.time() + r.loc.core.keepalive_timeout
@@ -349,6 +360,11 @@ class Connection(asyncio.Protocol):
         body = RequestBody(r)
         self._discard(body)
         return not body.failed
+
+    @property
+    def discarding(self) -> bool:
+        """Whether more of a body that nobody wants is to come."""
+        return self._unread is not None
 
     def _discard(self, body: RequestBody) -> None:
         body.started = True
@@ -389,7 +405,7 @@ class Connection(asyncio.Protocol):
     def _close(self, r: Request, unread: bool = False) -> None:
         """Close, lingering if the client may still be sending. https://nginx.org/en/docs/http/ngx_http_core_module.html#lingering_close"""
         core = r.loc.core
-        unread = unread or r.refused or bool(self.buf)
+        unread = unread or r.refused or r.raw_socket or bool(self.buf)
         self.buf = b""
         if self.timed_out:
             self._abort(core)
@@ -487,13 +503,29 @@ class Connection(asyncio.Protocol):
     @property
     def remote_addr(self) -> bytes:
         """The client's address as text (``$remote_addr``); ``unix:`` for a unix socket."""
-        peer = self.transport.get_extra_info("peername")
-        return peer[0].encode() if isinstance(peer, tuple) and peer else b"unix:"
+        return self.peer_addr if self.real is None else self.real[0]
 
     @property
     def remote_port(self) -> int:
         """The client's port, 0 for a unix socket."""
-        peer = self.transport.get_extra_info("peername")
+        return self.peer_port if self.real is None else self.real[1]
+
+    def _peername(self) -> Any:
+        try:
+            return self.transport.get_extra_info("peername")
+        except (OSError, ValueError):
+            return None  # closed before anybody asked
+
+    @property
+    def peer_addr(self) -> bytes:
+        """The address at the other end of the connection, as text."""
+        peer = self._peername()
+        return peer[0].encode() if isinstance(peer, tuple) and peer else b"unix:"
+
+    @property
+    def peer_port(self) -> int:
+        """The port at the other end of the connection, 0 for a unix socket."""
+        peer = self._peername()
         return int(peer[1]) if isinstance(peer, tuple) and peer else 0
 
     @property

@@ -7,10 +7,49 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..config.directives import ANY_TYPE
+from .conditional import weak_etag
 from .dates import http_time, parse_http_time
 
 if TYPE_CHECKING:
     from .request import Request
+
+
+def split_type(content_type: bytes) -> tuple[bytes, bytes | None]:
+    """The media type without its charset, and the charset if it names one. nginx: ``ngx_http_upstream_copy_content_type``."""
+    at = content_type.find(b";")
+    while at >= 0:
+        rest = content_type[at + 1 :].lstrip(b" ")
+        if rest[:8].lower() == b"charset=":
+            return content_type[:at], rest[8:].removeprefix(b'"').removesuffix(b'"')
+        at = content_type.find(b";", at + 1)
+    return content_type, None
+
+
+def has_type(r: Request, types: frozenset[bytes]) -> bool:
+    """Whether the response's media type is one of ``types`` (as ``mime_types`` makes them). nginx: ``ngx_http_test_content_type``."""
+    if types is ANY_TYPE:
+        return True
+    return bool(r.content_type) and split_type(r.content_type or b"")[0].lower() in types
+
+
+def body_changes(r: Request) -> None:
+    """A filter is going to change the body: its length is unknown, parts of it can't be had, and its ETag is a weak one.
+
+    nginx: ``ngx_http_clear_content_length``, ``ngx_http_clear_accept_ranges``, ``ngx_http_weak_etag``.
+    """
+    r.content_length = None
+    r.allow_ranges = False
+    headers = []
+    for name, value in r.headers_out:
+        low = name.lower()
+        if low == b"etag":
+            weak = weak_etag(value)
+            if weak is not None:
+                headers.append((name, weak))
+        elif low not in (b"accept-ranges", b"content-length"):
+            headers.append((name, value))
+    r.headers_out = headers
 
 
 def get_headers_out(r: Request, name: bytes) -> list[bytes]:

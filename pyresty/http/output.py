@@ -42,16 +42,16 @@ def build_head(r: Request) -> bytes:
     if time.time() >= _next_second:
         current_date()
     if (
-        r.headers_out or r.last_modified is not None or r.location is not None
-        or r.server_header is not None or r.date_header is not None or r.status_line is not None
-        or r.length_name is not None
+        r.location is not None or r.server_header is not None or r.date_header is not None
+        or r.status_line is not None or r.length_name is not None or r.status == 204
     ):  # fmt: skip
-        return _make_head(r)
+        return _with_headers(_make_head(r), r.headers_out)
     key = (
         r.status,
         r.content_type,
         r.charset,
         r.content_length,
+        r.last_modified,
         r.version,
         r.keepalive,
         r.method == b"HEAD",
@@ -64,12 +64,20 @@ def build_head(r: Request) -> bytes:
         if len(_kept) > _KEPT_HEADS:
             _kept.clear()
         _kept[key] = head, r.header_only, r.chunked, r.keepalive
+    else:
+        head, r.header_only, r.chunked, r.keepalive = kept
+    return _with_headers(head, r.headers_out) if r.headers_out else head
+
+
+def _with_headers(head: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """``head`` with these headers at its end, where nginx has those that it has no field for."""
+    if not head:
         return head
-    head, r.header_only, r.chunked, r.keepalive = kept
-    return head
+    return b"%s%s\r\n" % (head[:-2], b"".join([b"%s: %s\r\n" % header for header in headers]))
 
 
 def _make_head(r: Request) -> bytes:
+    """The head without ``headers_out``."""
     status = r.status
     version = r.version
     core = r.loc.core
@@ -85,10 +93,11 @@ def _make_head(r: Request) -> bytes:
         if status != 304 and r.status_line is None:
             r.content_length = None
     length = r.content_length
-    if length is None and not r.header_only:
+    if (length is None or r.expect_trailers) and not r.header_only:
         if version >= 1001 and core.chunked_transfer_encoding:
             r.chunked = True
-        else:
+            length = r.content_length = None
+        elif length is None:
             r.keepalive = False
     lines = [b"HTTP/1.1 " + (r.status_line or status_line(status))]
     if r.server_header is None:
@@ -120,8 +129,6 @@ def _make_head(r: Request) -> bytes:
             lines.append(b"Keep-Alive: timeout=%d" % core.keepalive_header)
     else:
         lines.append(b"Connection: close")
-    for name, value in r.headers_out:
-        lines.append(name + b": " + value)
     lines.append(b"\r\n")
     return b"\r\n".join(lines)
 
@@ -134,10 +141,8 @@ def absolute_location(r: Request, location: bytes) -> bytes:
         return location
     if core.server_name_in_redirect:
         host = r.server.name
-    elif r.host_in or r.head.host:
-        host = r.host_in or r.head.host or b""
     else:
-        host = r.conn.server_addr
+        host = (r.head.host if r.host_in is None else r.host_in) or r.conn.server_addr
     port = b""
     if core.port_in_redirect:
         number = r.conn.server_port

@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from .routing import Handler, Location
 
 
-#: nginx's ``postpone_output``: less than this waits for more, and is lost if the response breaks off.
-POSTPONE_OUTPUT = 1460
-
-
 async def run(r: Request, content: Awaitable[int | None] | None = None) -> None:
     """Serve ``r``: phases, internal redirects, error pages, until the response is complete. Never raises for a user's mistake.
 
@@ -46,10 +42,17 @@ async def run(r: Request, content: Awaitable[int | None] | None = None) -> None:
         rc = await _late(r, 500)
     if rc != OK:
         # The head has gone: the only way to tell the client is to break off.
-        _abort(r, rc)
+        abort(r, rc)
     elif not r.header_sent:
         _empty(r)
-    r.finish()
+    try:
+        r.finish()
+        if r.postponed is not None:
+            await r.postponed.settled()
+            r.postponed = None
+    except Finalize as stop:
+        abort(r, stop.status)
+        r.emit_end()
 
 
 async def _answer(rc: int | None) -> int | None:
@@ -77,16 +80,20 @@ async def _late(r: Request, status: int) -> int:
                 rc = await special_response(r, rc)
         return rc
     except Finalize as stop:
-        return stop.status
+        if r.header_sent or r.uri_changes <= 1:
+            return stop.status
+        r.uri_changes -= 1
+        return await _late(r, stop.status)
 
 
-def _abort(r: Request, rc: int) -> None:
+def abort(r: Request, rc: int) -> None:
     """Break off: the response can't be completed, so its framing must not look complete."""
+    r.body_filters = None
     if r.is_subrequest:
         r.truncated = True  # type: ignore[attr-defined]
     else:
         r.keepalive = False
-        if rc == ERROR and sum(map(len, r.out)) < POSTPONE_OUTPUT:
+        if rc == ERROR and sum(map(len, r.out)) < r.loc.core.postpone_output:
             r.out.clear()
         r.flush()
         r.chunked = False
@@ -107,12 +114,17 @@ async def _phases(r: Request) -> int:
         loc = r.loc
         r.uri_changed = False
     else:
-        script = r.server.script
-        if script is not None:
-            r.loc = r.server.root
-            rc = script(r)
-            if rc is not None:
-                return rc
+        server = r.server
+        if not server.quiet:
+            r.loc = server.root
+            for handler in server.rewrite:
+                rc = await handler(r)
+                if rc is not None:
+                    return rc
+            if server.script is not None:
+                rc = server.script(r)
+                if rc is not None:
+                    return rc
         head = r.head
         if head.location is not None and r.uri is head.uri and not r.internal:
             loc = r.loc = head.location
@@ -130,7 +142,11 @@ async def _phases(r: Request) -> int:
                 if r.match is not None:
                     head.captures = r.match
     while True:
-        if loc.script is not None:
+        for handler in loc.first_rewrite:
+            rc = await handler(r)
+            if rc is not None:
+                return rc
+        if loc.script is not None and not r.uri_changed:
             rc = loc.script(r)
             if rc is not None:
                 return rc
@@ -281,7 +297,7 @@ def start(r: Request, coro: Coroutine[Any, Any, None] | None = None) -> None:
     if coro is None:
         head = r.head
         loc = head.location
-        if loc is None and r.server.script is None:
+        if loc is None and r.server.quiet:
             found = _find_location(r)
             if found.__class__ is int:
                 step(r, run(r, _answer(found)))
@@ -352,4 +368,4 @@ def _traceback() -> str:
     return "internal error, please report it: " + traceback.format_exc().replace("\n", "\\n")
 
 
-__all__ = ["ERROR", "OK", "REDIRECTED", "at_once", "begin", "chain", "content", "refuse", "run", "start"]
+__all__ = ["ERROR", "OK", "REDIRECTED", "abort", "at_once", "begin", "chain", "content", "refuse", "run", "start"]

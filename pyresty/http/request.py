@@ -9,6 +9,7 @@ Names follow nginx's ``ngx_http_request_t`` where it has one.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, SupportsBytes
 
 from ..process.logs import ERR
@@ -17,8 +18,6 @@ from .output import build_head
 from .regex import set_captures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .body import RequestBody
     from .connection import Connection
     from .routing import Location, Server
@@ -27,12 +26,12 @@ if TYPE_CHECKING:
 MAX_URI_CHANGES = 11
 MAX_SUBREQUESTS = 51
 
-#: Output gathered beyond this many bytes goes to the socket without waiting for the end of the response.
-FLUSH_BYTES = 65536
-
-
 #: The interim answer to ``Expect: 100-continue``.
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+#: A body filter gives what is to go on instead of a piece of the body: ``filter(r, data, last)``. It may set ``r.body_last``.
+BodyFilter = Callable[["Request", bytes, bool], bytes]
 
 
 class Finalize(Exception):
@@ -91,15 +90,24 @@ class Request:
     chunked: bool
     finished: bool
     upgraded = False  #: the connection has become a tunnel (101)
+    raw_socket = False  #: Lua has taken over the connection (``ngx.req.socket(true)``)
     allow_ranges: bool
+    single_range = False  #: several ranges at once are not served
     disable_not_modified = False  #: conditional requests are not ours to answer
     ranges: list[tuple[int, int]] | None = None  #: slices (start, end) to send instead of the whole body
     multipart: Any = None  #: the frame around several slices
     need_memory = False  #: a body filter wants bytes, so files may not be passed to the kernel
-    body_filters: list[Callable[[Request, bytes, bool], bytes]] | None
+    body_filters: list[BodyFilter] | None
+    body_last: bool | None = None  #: how a body filter has changed whether its piece is the last one
+    body_ended = False  #: the Lua body filter has seen the end
+    filter_status: int | None = None  #: what a filter wants the response to end with, while a Lua handler goes on
+    filter_exit = 0  #: the last status that a Lua header filter has ended a response with
+    expect_trailers = False  #: fields may follow the body, so it has to be chunked
+    trailers: list[tuple[bytes, bytes]] | None = None
     body_bytes = 0  #: of ``bytes_sent``, what is not the head: the framing of chunks is counted, as in nginx
     bytes_sent = 0
-    limit_rate = 0
+    limit_rate = 0  #: bytes a second (http/throttle.py)
+    limit_rate_set = False
     limit_rate_after = 0
 
     # -- errors
@@ -119,6 +127,9 @@ class Request:
     upstream_log: SupportsBytes | None = None  #: its bytes are the peer's URL, for error log lines
     lua: int  #: the Lua side's number of this request's state; 0 while it has none
     lua_keep = False
+    threads: Any = None  #: the light threads of the Lua handler that runs, if it has several
+    contexts: dict[str, Any] | None = None  #: what modules remember of this request, by the module's name
+    postponed: Any = None  #: its subrequests that it has to wait for (``postpone.Node``)
     capture: Any = None
 
     def __init__(self, conn: Connection, head: Head, start: float) -> None:
@@ -202,14 +213,62 @@ class Request:
     def emit_header(self) -> None:
         """Put the head on its way; subrequests keep it instead."""
         self.out.append(build_head(self))
+        if not self.loc.core.postpone_output:
+            self.flush()
 
-    def write(self, data: bytes) -> None:
-        """Pass a piece of the body through the body filters to the connection. Call ``await drain()`` between large pieces."""
+    def write(self, data: bytes, last: bool = False) -> None:
+        """Pass a piece of the body through the body filters to the connection. Call ``await drain()`` between large pieces.
+
+        ``last``: it ends the response. An empty piece that doesn't asks the filters to give out what they hold. Raises Finalize if
+        a filter refuses.
+        """
         if self.body_filters is not None:
-            for body_filter in self.body_filters:
-                data = body_filter(self, data, False)
+            if self.finished:
+                return
+            self.finished = last
+            self._write_through(self.body_filters, data, last)
+            return
         if data and not self.header_only:
             self.emit(data)
+        if last:
+            self.finished = True
+            self.emit_end()
+        elif self.finished:
+            self.flush()
+
+    def write_after(self, body_filter: BodyFilter, data: bytes, last: bool = False) -> None:
+        """Pass a piece on that ``body_filter`` has held back or made, to what comes after it. nginx: a filter's ``next_body_filter``."""
+        filters = self.body_filters or []
+        at = filters.index(body_filter) + 1 if body_filter in filters else 0
+        self._write_through(filters[at:], data, last)
+
+    def _write_through(self, filters: list[BodyFilter], data: bytes, last: bool) -> None:
+        given = bool(data)
+        for body_filter in filters:
+            data = body_filter(self, data, last)
+            if self.body_last is not None:
+                last, self.body_last = self.body_last, None
+            if given and not data and not last:
+                break
+        if data and not self.header_only:
+            self.emit(data)
+        if last:
+            self.finished = True
+            self.emit_end()
+        elif self.finished and self.postponed is None:
+            self.flush()
+
+    def add_body_filter(self, body_filter: BodyFilter) -> None:
+        """Let ``body_filter`` see what follows; for header filters, which run in the order of the body filters."""
+        if self.body_filters is None:
+            self.body_filters = []
+        self.body_filters.append(body_filter)
+
+    def add_trailer(self, name: bytes, value: bytes) -> None:
+        """Add a field to be sent after the body, if that is chunked."""
+        if self.trailers is None:
+            self.trailers = []
+        self.trailers.append((name, value))
 
     def emit(self, data: bytes) -> None:
         """Queue body bytes that have passed the filters."""
@@ -221,28 +280,24 @@ class Request:
         else:
             self.out.append(data)
         self.body_bytes += size
-        if len(data) >= FLUSH_BYTES or len(self.out) > 64:
+        if sum(map(len, self.out)) >= self.loc.core.postpone_output:
             self.flush()
 
     def finish(self) -> None:
         """End the response: flush the filters and the connection's framing."""
         if self.finished:
             return
-        self.finished = True
-        if self.body_filters is not None:
-            data = b""
-            for body_filter in self.body_filters:
-                data = body_filter(self, data, True)
-            if data and not self.header_only:
-                self.emit(data)
-        self.emit_end()
+        self.write(b"", True)
 
     def emit_end(self) -> None:
         """Close the framing and hand everything to the transport."""
         out = self.out
         if self.chunked and not self.header_only:
-            out.append(b"0\r\n\r\n")
-            self.body_bytes += 5
+            last = b"0\r\n\r\n"
+            if self.trailers is not None:
+                last = b"0\r\n%s\r\n" % b"".join([b"%s: %s\r\n" % field for field in self.trailers])
+            out.append(last)
+            self.body_bytes += len(last)
         if out:
             data = b"".join(out)
             out.clear()
@@ -266,11 +321,14 @@ class Request:
         if self.conn.write_paused:
             await self.conn.drained()
 
-    def send_all(self, data: bytes) -> int:
-        """Send the head and ``data`` as the whole body, in one write. Returns OK (0)."""
+    def send_all(self, data: bytes, last: bool = True) -> int:
+        """Send the head and ``data`` as the whole body, in one write. Returns OK (0).
+
+        Without ``last`` body filters see the end as a piece of its own.
+        """
         if self.body_filters is not None:
             self.send_header()
-            self.write(data)
+            self.write(data, last)
             return 0
         if self.err_status:
             self.status = self.err_status
@@ -282,7 +340,7 @@ class Request:
         head = build_head(self)
         if self.body_filters is not None:
             self.out.append(head)
-            self.write(data)
+            self.write(data, last)
             return 0
         self.finished = True
         if self.header_only:
@@ -369,7 +427,7 @@ class Request:
         """Forget what modules remember of this request, as nginx does at an internal redirect."""
         if self.lua:
             self.server.config.lua.release(self)
-        self.body_filters = None
+        self.body_filters = self.contexts = None
         self.cached = None
 
     def at_end(self, cleanup: Callable[[Request], None]) -> None:

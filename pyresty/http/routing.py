@@ -48,6 +48,7 @@ class Location:
         self.children: list[Location] = []
         self.script_ops: list[Any] = []
         self.script: Script | None = None
+        self.first_rewrite: tuple[PhaseHandler, ...] = ()  #: run before ``script``
         self.rewrite: tuple[PhaseHandler, ...] = ()
         self.preaccess: tuple[PhaseHandler, ...] = ()
         self.access: tuple[PhaseHandler, ...] = ()
@@ -62,6 +63,8 @@ class Location:
         #: ``location /dir/ { proxy_pass … }``: a request for ``/dir`` is redirected to ``/dir/``.
         self.auto_redirect = False
         self.limit_except: tuple[frozenset[bytes], Location] | None = None
+        #: Whether a response may take in subrequests, which its request has to wait for (``postpone.py``).
+        self.postpones = False
         self.simple = False
 
 
@@ -139,10 +142,15 @@ class Server:
         self.root: Location = Location("", "server", self, None)
         self.locations = self.root.locations
         self.script: Script | None = None
+        #: Handlers of the phase server_rewrite, in front of ``script``.
+        self.rewrite: tuple[PhaseHandler, ...] = ()
+        #: Nothing runs before the location is looked up.
+        self.quiet = True
         #: ``(kind, text, regex)`` with kind ``exact``, ``head`` (``*.name``), ``tail`` (``name.*``) or ``regex``.
         self.names: list[tuple[str, str, Any]] = []
         self.listens: list[Any] = []
         self.name = b""
+        self.file, self.line = "", 0  #: where it stands in the configuration
         self._found: dict[bytes, tuple[Location, Any]] = {}
 
     def find_location(self, uri: bytes) -> tuple[Location, Any]:
@@ -160,16 +168,24 @@ class Server:
 class NameTable:
     """The servers of one address, by name."""
 
-    __slots__ = ("default", "exact", "head", "mixed", "regex", "simple", "tail")
+    __slots__ = ("default", "exact", "head", "mixed", "regex", "simple", "tail", "tls")
 
     def __init__(self, default: Server) -> None:
         self.default = default
+        self.tls = False  #: ``listen … ssl``
         self.exact: dict[bytes, Server] = {}
         self.head: dict[bytes, Server] = {}
         self.tail: dict[bytes, Server] = {}
         self.regex: list[tuple[Any, Server]] = []
         self.simple = True
         self.mixed = False  #: the servers read header lines by different rules
+
+    def has(self, server: Server) -> bool:
+        """Whether ``server`` is one of these."""
+        tables = (self.exact, self.head, self.tail)
+        return server is self.default or any(
+            server is each for each in (*(s for table in tables for s in table.values()), *(s for _, s in self.regex))
+        )
 
     def head_options(self, host: bytes | None) -> HeadOptions:
         """How header lines are read once the host is known."""
@@ -179,8 +195,13 @@ class NameTable:
         """The server for a lower-case host without port, and the match object if a regular expression chose it."""
         if self.simple:
             return self.default, None
+        return self.named(host) or (self.default, None)
+
+    def named(self, host: bytes | None) -> tuple[Server, Any] | None:
+        """As ``find``; None where no server has that name."""
         if host is None:
-            return self.exact.get(b"", self.default), None
+            found = self.exact.get(b"")
+            return (found, None) if found is not None else None
         found = self.exact.get(host)
         if found is not None:
             return found, None
@@ -206,4 +227,4 @@ class NameTable:
             match = regex.search(host)
             if match is not None:
                 return server, match
-        return self.default, None
+        return None

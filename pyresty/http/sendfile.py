@@ -30,6 +30,7 @@ async def send_slice(r: Request, fd: int, start: int, end: int) -> None:
         or r.need_memory
         or r.body_filters is not None
         or r.chunked
+        or r.limit_rate
         or conn.scheme != b"http"
         or not hasattr(os, "sendfile")
     ):

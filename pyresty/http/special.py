@@ -20,10 +20,16 @@ _SILENT = frozenset((408, 444, 499))
 
 async def special_response(r: Request, status: int) -> int:
     """Answer ``r`` with ``status``: by an internal redirect to its error_page, or by the built-in page. Returns a code."""
-    if status in _SILENT or (r.main.aborted and not r.is_subrequest):
+    r.body_filters = None
+    if status in _SILENT or (not r.is_subrequest and (status < 0 or r.main.aborted)):
         return _terminate(r, status)
     if r.is_subrequest:
         return r.end_with(status)
+    return respond_with(r, status)
+
+
+def respond_with(r: Request, status: int) -> int:
+    """The answer of ``special_response`` for all that is to have a page."""
     core = r.loc.core
     r.err_status = status
     if status in _CLOSING:
@@ -39,7 +45,8 @@ async def special_response(r: Request, status: int) -> int:
 
 def _terminate(r: Request, status: int) -> int:
     """End without an answer; the status is for the log only."""
-    r.status = status
+    if status > 0:
+        r.status = status
     if not r.is_subrequest:
         r.header_sent = True
         r.header_only = True
@@ -92,6 +99,4 @@ def _builtin(r: Request, status: int) -> int:
         return 0
     r.content_type = b"text/html"
     r.content_length = len(body)
-    r.send_header()
-    r.write(body)
-    return 0
+    return r.send_all(body)

@@ -65,10 +65,10 @@ class Subrequest(Request):
         if self.method == b"HEAD":
             self.header_only = self.truncated = True
 
-    def send_all(self, data: bytes) -> int:
+    def send_all(self, data: bytes, last: bool = True) -> int:
         if self.header_sent or self.body_filters is not None:
             self.send_header()
-            self.write(data)
+            self.write(data, last)
             return 0
         if self.err_status:
             self.status = self.err_status
@@ -80,7 +80,7 @@ class Subrequest(Request):
         if self.method == b"HEAD":
             self.header_only = self.truncated = True
         elif self.body_filters is not None:
-            self.write(data)
+            self.write(data, last)
         else:
             self.captured.append(data)
             self.finished = True
@@ -91,7 +91,7 @@ class Subrequest(Request):
 
         ngx_lua: ``ngx_http_lua_post_subrequest``.
         """
-        self.status = 500 if status < 0 else status
+        self.status = (self.status or 500) if status < 0 else status
         self.truncated = self.header_sent = self.finished = True
         if self.content_type is None:
             self.content_type = self.loc.core.type_of(self.uri)

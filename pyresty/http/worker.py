@@ -28,11 +28,12 @@ class Address:
     rest is dropped, at no cost for a hit.
     """
 
-    __slots__ = ("by_local", "heads", "kept", "names", "older", "port", "text")
+    __slots__ = ("by_local", "heads", "kept", "names", "older", "port", "text", "tls")
 
     def __init__(self, config: AddressConfig, kept: int) -> None:
         self.names = config.names
         self.by_local = config.by_local
+        self.tls = config.names.tls or any(names.tls for names in config.by_local.values())
         self.port = config.port
         self.text = config.listen.text
         self.heads: dict[bytes, Head] = {}
@@ -50,6 +51,7 @@ class HttpWorker:
         self.connections: set[Connection] = set()
         self.accepted = 0
         self.quitting = False
+        self.held = 0  #: what a graceful end waits for beside connections: Lua timers that run
         self._number = 0
         self._servers: list[asyncio.AbstractServer] = []
         self._empty: asyncio.Future[None] | None = None
@@ -68,10 +70,13 @@ class HttpWorker:
         kept = KEPT_HEADS if self.config.options.remember_heads else 0
         for listen, socks in sockets.items():
             address = Address(self.config.addresses[listen], kept)
+            accept: Any = Connection
+            if address.tls:
+                from ..tls.connection import accept
             for sock in socks:
 
-                def make(address: Address = address) -> Connection:
-                    return Connection(self, address)
+                def make(address: Address = address, accept: Any = accept) -> Any:
+                    return accept(self, address)
 
                 if sock.family == socket.AF_UNIX:
                     server: Any = await self.loop.create_unix_server(make, sock=sock, backlog=listen.backlog)
@@ -87,7 +92,9 @@ class HttpWorker:
         await asyncio.sleep(0)  # connections accepted in this turn of the loop are made known in the next
         for connection in list(self.connections):
             connection.close_idle()
-        if self.connections:
+        for on_quit in self.config.worker_quit:
+            on_quit()
+        if self.connections or self.held:
             self._empty = self.loop.create_future()
             try:
                 await asyncio.wait_for(self._empty, timeout)
@@ -96,10 +103,11 @@ class HttpWorker:
                     connection.transport.abort()
         for hook in self.config.worker_exit:
             await hook(self)
+        self._end()
 
     def check_empty(self) -> None:
-        """Called when a connection has closed while quitting."""
-        if not self.connections and self._empty is not None and not self._empty.done():
+        """Called when a connection has closed, or something else has ended, while quitting."""
+        if not self.connections and not self.held and self._empty is not None and not self._empty.done():
             self._empty.set_result(None)
 
     def stop(self) -> None:
@@ -108,6 +116,11 @@ class HttpWorker:
             server.close()
         for connection in list(self.connections):
             connection.transport.abort()
+        self._end()
+
+    def _end(self) -> None:
+        for on_end in self.config.worker_end:
+            on_end()
 
     def log(self, level: int, message: str, connection: Connection | None = None) -> None:
         """Write to the main error log; with the connection's number and client if one is given."""

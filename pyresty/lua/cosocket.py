@@ -17,7 +17,10 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from ..upstream.tls import TLSTransport
 
 #: Bytes that may lie here unread before the peer is told to pause.
 HIGH_WATER = 262144
@@ -52,7 +55,7 @@ class Peer(asyncio.Protocol):
 
     __slots__ = (
         "buf", "deadline", "eof", "error", "fresh", "inclusive", "keeper", "kind", "later", "loop", "lost", "need",
-        "owner", "pattern", "pos", "read_paused", "reader", "reused", "size", "sock", "tail", "timeout", "timer",
+        "owner", "pattern", "pos", "read_paused", "reader", "reused", "size", "sock", "tail", "timeout", "timer", "tls",
         "transport", "where", "write_limited", "writer",
     )  # fmt: skip
 
@@ -85,6 +88,7 @@ class Peer(asyncio.Protocol):
         self.timer: asyncio.TimerHandle | None = None
         self.read_paused = False
         self.write_limited = False
+        self.tls: TLSTransport | None = None  #: also ``transport``, once TLS has begun
 
     # -- the transport's calls
 
@@ -309,6 +313,9 @@ class Peer(asyncio.Protocol):
         """Send; False if the peer is too slow to take everything now (wait with ``sent``). Raises OSError."""
         if self.lost:
             raise self.error or BrokenPipeError(32, "Broken pipe")
+        if self.tls is not None:
+            self.tls.write(data)
+            return not self.tls.get_write_buffer_size()
         try:
             count = self.sock.send(data)
         except BlockingIOError:

@@ -6,12 +6,14 @@ The content handler is the path that everything else is measured by: one call in
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from errno import EISDIR, ENOENT
 from typing import TYPE_CHECKING, Any
 
-from ..http.request import OK, Request
+from ..http.request import OK, Finalize, Request
 from ..http.template import Template, Variable
 from ..process.logs import CRIT, ERR
+from .api.control import DECLINED
 from .output import DOT, default_type, holds, send_header
 from .scheduler import advance, carry_on, run_sync
 
@@ -88,11 +90,19 @@ class Code:
         return number, None, source or b""
 
 
+def has_filters(loc: Location) -> bool:
+    """Whether Lua filters see what handlers of the location print."""
+    conf = loc.conf["lua"]
+    return conf.header_filter is not None or conf.body_filter is not None
+
+
 def make_content(loc: Location, code: Code) -> Handler:
     """The handler for ``content_by_lua*``."""
     conf = loc.conf["lua"]
     config = loc.server.config
     cache, need_body = conf.code_cache, conf.need_request_body
+    watch = conf.check_client_abort
+    filtered = has_filters(loc)
     usual_type = loc.core.default_type if conf.use_default_type else None
 
     def content(r: Request) -> int | Awaitable[int | None]:
@@ -101,8 +111,10 @@ def make_content(loc: Location, code: Code) -> Handler:
         if chunk < 0:
             return -chunk
         vm.r = r
-        if r.lua or r.header_sent:
-            answer = vm.start(b"content", chunk, r.lua, r.header_sent)
+        if filtered:
+            answer = vm.start_filtered(b"content", chunk, r.lua, r.header_sent, watch)
+        elif r.lua or r.header_sent or watch:
+            answer = vm.start(b"content", chunk, r.lua, r.header_sent, watch)
         else:
             answer = vm.start_content(chunk)
             if answer.__class__ is bytes:
@@ -118,6 +130,8 @@ def make_content(loc: Location, code: Code) -> Handler:
         return end(r, code_or_waiting)
 
     def end(r: Request, rc: int | None) -> int:
+        if r.filter_status is not None:
+            return refused(r, r.filter_status)
         if rc is None:
             send_header(r)
             return OK
@@ -134,11 +148,21 @@ def make_content(loc: Location, code: Code) -> Handler:
     return read_first if need_body else content
 
 
+def refused(r: Request, status: int) -> int:
+    """The code of a handler whose output a filter has refused: body filters still hear of the end."""
+    if r.header_sent:
+        with suppress(Finalize):
+            r.finish()
+    return status
+
+
 def make_phase(loc: Location, code: Code) -> PhaseHandler:
-    """The handler for ``rewrite_by_lua*`` and ``access_by_lua*``: declines unless the code ended the request."""
+    """The handler for the phases before content: declines unless the code ended the request."""
     conf = loc.conf["lua"]
     config = loc.server.config
     cache, need_body, phase = conf.code_cache, conf.need_request_body, code.phase
+    watch, filtered = conf.check_client_abort, has_filters(loc)
+    passed = OK if phase == b"access" else None  # which ``satisfy any`` takes for consent
 
     async def handler(r: Request) -> int | None:
         vm = config.lua
@@ -148,12 +172,17 @@ def make_phase(loc: Location, code: Code) -> PhaseHandler:
         if chunk < 0:
             return -chunk
         vm.r = r
-        tid, waiting = advance(vm, r, vm.start(phase, chunk, r.lua, r.header_sent), False)
+        start = vm.start_filtered if filtered else vm.start
+        tid, waiting = advance(vm, r, start(phase, chunk, r.lua, r.header_sent, watch), False)
         rc = await carry_on(vm, r, tid, waiting, False)
+        if r.filter_status is not None:
+            return refused(r, r.filter_status)
         if rc is None and (r.header_sent or r.held is not None):
             send_header(r)
             return OK
-        return rc
+        if rc is None:
+            return passed
+        return None if rc == DECLINED else rc
 
     return handler
 

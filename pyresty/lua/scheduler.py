@@ -14,7 +14,7 @@ from .output import default_type, send
 if TYPE_CHECKING:
     from .vm import LuaVM
 
-DONE, FAILED, NO_CHUNK = 0, -1, -2
+DONE, FAILED, NO_CHUNK, GROUP = 0, -1, -2, -3
 
 
 class Exit(Exception):
@@ -34,6 +34,8 @@ def advance(vm: LuaVM, r: Request, answer: Any, last: bool) -> tuple[int, Any]:
     while True:
         r.lua = answer[1]
         code, out = answer[0], answer[2]
+        if code <= GROUP:
+            return _threads(vm, r, answer)
         if out is not None:
             if last and code == DONE and not r.header_sent and r.version > 1000:
                 if r.content_type is None:
@@ -57,9 +59,21 @@ def advance(vm: LuaVM, r: Request, answer: Any, last: bool) -> tuple[int, Any]:
         answer = vm.resume(tid, *results)
 
 
+def _threads(vm: LuaVM, r: Request, answer: Any) -> tuple[int, Any]:
+    """As ``advance``, for a handler that has become several threads; ``GROUP`` stands for all their numbers."""
+    from .threads import Threads
+
+    threads = Threads(vm, r)
+    threads.go_on(answer)
+    return (0, threads.code) if threads.ended else (GROUP, threads.wait())
+
+
 async def carry_on(vm: LuaVM, r: Request, tid: int, waiting: Any, last: bool) -> int | None:
     """Wait, and go on, until the handler has ended. Returns its code: None if it ran to its end."""
     while tid:
+        if tid < 0:
+            ended: int | None = await waiting
+            return ended
         try:
             results = await waiting
         except Exit as end:

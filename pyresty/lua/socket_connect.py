@@ -12,12 +12,12 @@ from errno import EHOSTUNREACH, EINPROGRESS, ENETDOWN, ENETUNREACH
 from typing import NamedTuple
 
 from ..http.request import Request
-from ..process.logs import CRIT, ERR
+from ..process.logs import CRIT, DEBUG, ERR
 from ..upstream.address import Address, BadAddress, inet_address, is_inet, parse_url
 from ..upstream.resolver import SYSTEM, ResolveError
 from .cosocket import Answer, Peer, os_reason, os_text
 from .socket_object import DIALLING, IDLE, CoSocket, sockets
-from .socket_pool import POOLS, pool_for
+from .socket_pool import POOLS, Pool, pool_for
 
 #: Of a host, as much as the error log names (COSOCKET_HOST_LEN).
 _HOST_BYTES = 32
@@ -42,8 +42,9 @@ async def connect(
     conf = r.loc.conf["lua"]
     seconds = timeout / 1000 if timeout > 0 else conf.socket_connect_timeout
     target = Target(host, int(port), local)
+    r.log(DEBUG, b"lua tcp socket connect timeout: %d" % round(seconds * 1000))
     u.pool = counted = pool = (
-        pool_for(u.key, int(size) if size > 0 else conf.socket_pool_size, int(backlog)) if size else POOLS.get(u.key)
+        _pool(r, u.key, int(size) if size > 0 else conf.socket_pool_size, int(backlog)) if size else POOLS.get(u.key)
     )
     if pool is not None and not pool.enter():
         u.pool = None
@@ -51,6 +52,8 @@ async def connect(
         return None, b"too many waiting connect operations"
     try:
         if pool is not None and pool.full:
+            text = b'lua tcp socket queue connect operation for connection pool "%s", connections: %d'
+            r.log(DEBUG, text % (u.key, pool.connections))
             if not await pool.turn(seconds):
                 u.log(b"lua tcp socket queued connect timed out, when trying to connect to %s:%d" % target[:2])
                 return None, b"timeout"
@@ -60,7 +63,7 @@ async def connect(
                 counted = None
                 u.attach(kept)
                 return (1,)
-        address = await _address(r, target)
+        address = await find_address(r, target)
         if isinstance(address, bytes):
             return None, address
         u.connecting = DIALLING
@@ -75,7 +78,15 @@ async def connect(
             counted.leave()
 
 
-async def _address(r: Request, target: Target) -> Address | bytes:
+def _pool(r: Request, name: bytes, size: int, backlog: int) -> Pool:
+    """The pool of that name, made if there is none."""
+    if name not in POOLS:
+        r.log(DEBUG, b"lua tcp socket connection pool size: %d, backlog: %d" % (size, backlog))
+        r.log(DEBUG, b'lua tcp socket keepalive create connection pool for key "%s"' % name)
+    return pool_for(name, size, backlog, r.server.config.error_log)
+
+
+async def find_address(r: Request, target: Target) -> Address | bytes:
     """The address to connect to, or an error for Lua."""
     try:
         url = parse_url(target.host, target.port, False)
@@ -114,7 +125,7 @@ async def _dial(r: Request, u: CoSocket, target: Target, address: Address, secon
                 sock.bind(local.sockaddr)
             except OSError as failure:
                 reason = b"%d: %s" % (failure.errno or 0, os_reason(failure))
-                r.log(CRIT, b"bind(%s) failed (%s), upstream: %s" % (local.name, reason, where))
+                r.log(CRIT, b"bind(%s) failed (%s), upstream: %s" % (host_of(local.name), reason, where))
                 return os_text(failure)
         rc = sock.connect_ex(sockaddr)
         if rc == EINPROGRESS:
@@ -170,4 +181,9 @@ def _where(host: bytes, port: int, name: bytes) -> bytes:
         host = host[: _HOST_BYTES - 4] + b"..."
     if not port:
         return b"%s(%s)" % (host, name)
-    return b"%s:%d(%s)" % (host, port, name.rpartition(b":")[0].strip(b"[]"))
+    return b"%s:%d(%s)" % (host, port, host_of(name))
+
+
+def host_of(name: bytes) -> bytes:
+    """The address in ``ADDRESS:PORT``, an IPv6 one without its brackets."""
+    return name.rpartition(b":")[0].strip(b"[]")

@@ -7,14 +7,17 @@ forgotten.
 
 from __future__ import annotations
 
+import ssl
+
 from ..http.request import Request
 from ..process.logs import ERR
+from ..upstream.tls_errors import failed
 from .cosocket import ALL, Peer, os_reason, os_text
 from .socket_pool import Pool
 
-#: What a call answers instead of data: why it is refused (the same numbers are in runtime/socket.lua), or that it has
+#: What a call answers instead of data: why it is refused (the same numbers are in runtime/socket_io.lua), or that it has
 #: to wait.
-CLOSED, BAD_REQUEST, CONNECTING, READING, WRITING, WAIT = -1, -2, -3, -4, -5, -6
+CLOSED, BAD_REQUEST, CONNECTING, READING, WRITING, WAIT, BUSY = -1, -2, -3, -4, -5, -6, -7
 
 #: How far a connect is.
 IDLE, RESOLVING, DIALLING = range(3)
@@ -58,12 +61,21 @@ class CoSocket:
         if error is None:
             self.eof = True
             return b"closed"
+        if isinstance(error, ssl.SSLError):
+            return self._tls_failed("SSL_read()", error)
         self.r.log(ERR, b"recv() failed (%d: %s)%s" % (error.errno or 0, os_reason(error), self.where_reused()))
         return os_text(error)
+
+    def _tls_failed(self, call: str, error: ssl.SSLError) -> bytes:
+        level, text = failed(call, error)
+        self.r.log(level, text.encode() + self.where_reused())
+        return b"error"
 
     def send_failed(self, error: OSError) -> bytes:
         """No more can be sent; the text for Lua."""
         self.write_closed = True
+        if isinstance(error, ssl.SSLError):
+            return self._tls_failed("SSL_write()", error)
         self.r.log(ERR, b"send() failed (%d: %s)%s" % (error.errno or 0, os_reason(error), self.where_reused()))
         return os_text(error)
 
@@ -87,9 +99,13 @@ class CoSocket:
 
     def busy(self, reading: bool, writing: bool) -> int:
         """Which light thread uses the socket already; 0 for none. One that was killed has left it closed."""
-        if self.connecting == DIALLING:
-            return CONNECTING
         peer = self.peer
+        if self.connecting == DIALLING:
+            if peer is None or peer.tls is None or not peer.tls.abandoned:
+                return CONNECTING
+            self.connecting = IDLE
+            self.finalize()
+            return CLOSED
         if peer is not None:
             reader, writer = peer.reader, peer.writer
             if (reader is not None and reader.cancelled()) or (writer is not None and writer.cancelled()):

@@ -10,16 +10,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import TYPE_CHECKING
 
+from ..process.logs import DEBUG
 from .cosocket import NEVER, Peer
+
+if TYPE_CHECKING:
+    from ..process.logs import ErrorLog
 
 
 class Pool:
     """The connections of one name. ``backlog`` is -1 where the number of open connections has no limit."""
 
-    __slots__ = ("_waiting", "backlog", "connections", "idle", "name", "size")
+    __slots__ = ("_log", "_waiting", "backlog", "connections", "idle", "name", "size")
 
-    def __init__(self, name: bytes, size: int, backlog: int) -> None:
+    def __init__(self, name: bytes, size: int, backlog: int, log: ErrorLog | None) -> None:
+        self._log = log
         self.name = name
         self.size = size
         self.backlog = backlog
@@ -50,6 +56,7 @@ class Pool:
         if self.connections == 0:
             if POOLS.get(self.name) is self:
                 del POOLS[self.name]
+                self._debug(b'lua tcp socket keepalive: free connection pool for "%s"' % self.name)
         else:
             self.next()
 
@@ -100,10 +107,17 @@ class Pool:
 
     def disturbed(self, peer: Peer) -> None:
         """Close an idle connection: bytes or its end have come, or its time is over."""
+        self._debug(b"lua tcp socket keepalive close handler: fd:%d" % peer.sock.fileno())
+        if not (peer.size or peer.eof):
+            self._debug(b"lua tcp socket keepalive max idle timeout")
         self.idle.remove(peer)
         peer.keeper = None
         peer.close()
         self.leave()
+
+    def _debug(self, text: bytes) -> None:
+        if self._log is not None and self._log.enabled(DEBUG):
+            self._log.write(DEBUG, text)
 
 
 def _expire(waiter: asyncio.Future[bool]) -> None:
@@ -115,9 +129,9 @@ def _expire(waiter: asyncio.Future[bool]) -> None:
 POOLS: dict[bytes, Pool] = {}
 
 
-def pool_for(name: bytes, size: int, backlog: int = -1) -> Pool:
+def pool_for(name: bytes, size: int, backlog: int = -1, log: ErrorLog | None = None) -> Pool:
     """The pool called ``name``, made with ``size`` and ``backlog`` if there is none."""
     pool = POOLS.get(name)
     if pool is None:
-        pool = POOLS[name] = Pool(name, size, backlog)
+        pool = POOLS[name] = Pool(name, size, backlog, log)
     return pool

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
 
 from ..config.errors import ConfigError
 from ..config.hints import lua_hint
 from ..process.logs import ERR
+from ..process.signals import IDLE
+from .shdict import add_dictionaries
 from .vm import LuaVM
 
 if TYPE_CHECKING:
@@ -32,7 +35,12 @@ def start_lua(cf: Builder, main: Any) -> None:
                 raise ConfigError(error.decode("utf-8", "surrogateescape"), level="error")
         vm.guard_globals()
 
+    vm.timers.max_pending, vm.timers.max_running = main.max_pending_timers, main.max_running_timers
+    config.master_start.append(lambda config: add_dictionaries(vm, config))
     config.master_start.append(run_init)
+    config.worker_quit.append(vm.timers.abort_pending)
+    if not main.sa_restart:
+        config.worker_start.append(let_signals_interrupt)
     if main.init_worker is not None:
 
         async def run_init_worker(worker: Any) -> None:
@@ -41,6 +49,8 @@ def start_lua(cf: Builder, main: Any) -> None:
                 config.error_log.write(ERR, error)
 
         config.worker_start.append(run_init_worker)
+    if main.exit_worker is not None:
+        config.worker_end.append(lambda: run_exit_worker(vm, main.exit_worker))
 
 
 def _expand(path: str | None, default: bytes) -> bytes | None:
@@ -54,6 +64,19 @@ def _expand(path: str | None, default: bytes) -> bytes | None:
 def const_path(code: Code) -> bytes:
     """The path of the code's file if that is known before there is a request; empty for code in the configuration."""
     return (code.path.const or b"") if code.path is not None else b""
+
+
+async def let_signals_interrupt(worker: Any) -> None:
+    """``lua_sa_restart off``: a signal that does nothing else ends the system call that Lua code is in."""
+    for each in IDLE:
+        signal.siginterrupt(each, True)
+
+
+def run_exit_worker(vm: LuaVM, code: Code) -> None:
+    """Run ``exit_worker_by_lua*``, and log how it fails."""
+    error = run_code(vm, code, b"exit_worker")
+    if error is not None:
+        vm.config.error_log.write(ERR, error)
 
 
 def run_code(vm: LuaVM, code: Code, phase: bytes) -> bytes | None:

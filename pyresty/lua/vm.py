@@ -22,18 +22,24 @@ with lupa.allow_lua_module_loading():
     from lupa import luajit21
 
 from ..http.request import Request
+from ..process.logs import DEBUG
 from .code import CodeLoader, ours_first
 
 if TYPE_CHECKING:
     from ..config.build import Config
+    from .pipe import Process
+    from .timers import Timers
+    from .worker_thread import WorkerThreads
 
 RUNTIME = os.path.join(os.path.dirname(__file__), "runtime")
 LUALIB = os.path.join(os.path.dirname(os.path.dirname(__file__)), "lualib")
 
 #: The groups of the API, in the order they are loaded: api/NAME.py (where there is one) and runtime/NAME.lua.
 GROUPS = (
-    "coroutine", "constants", "log", "output", "var", "args", "codec", "header", "req", "req_body", "time", "location",
-    "control", "config", "socket", "re_pcre2", "re", "re_sub", "unsupported",
+    "coroutine", "constants", "log", "output", "var", "args", "codec", "header", "req", "req_body", "time", "location", "shdict_memory",
+    "shdict_table", "shdict_lock", "shdict", "shdict_list", "shdict_zone", "control", "filter", "thread", "timer", "semaphore",
+    "config", "ndk", "socket_io", "socket", "socket_udp", "req_socket", "socket_tls", "proxy_ssl", "ssl", "balancer",
+    "worker_thread_copy", "worker_thread", "modules", "errlog", "process", "pipe", "re_pcre2", "re", "re_sub", "unsupported",
 )  # fmt: skip
 
 #: The phases as Lua knows them, and their names in messages.
@@ -41,10 +47,20 @@ CONTEXTS = {
     "init": "init_by_lua*",
     "init_worker": "init_worker_by_lua*",
     "set": "set_by_lua*",
+    "server_rewrite": "server_rewrite_by_lua*",
     "rewrite": "rewrite_by_lua*",
     "access": "access_by_lua*",
+    "precontent": "precontent_by_lua*",
     "content": "content_by_lua*",
     "log": "log_by_lua*",
+    "header_filter": "header_filter_by_lua*",
+    "body_filter": "body_filter_by_lua*",
+    "proxy_ssl_cert": "proxy_ssl_certificate_by_lua*",
+    "proxy_ssl_verify": "proxy_ssl_verify_by_lua*",
+    "ssl_client_hello": "ssl_client_hello_by_lua*",
+    "ssl_certificate": "ssl_certificate_by_lua*",
+    "exit_worker": "exit_worker_by_lua*",
+    "balancer": "balancer_by_lua*",
 }
 
 #: An operation that Lua asks for: ``op(r, *args)`` gives the tuple of results, or something to await that does.
@@ -54,13 +70,21 @@ Operation = Callable[..., Any]
 class LuaVM:
     """The VM with the ngx API in it. ``config`` is the configuration whose code it runs."""
 
+    timers: Timers
+    worker_threads: WorkerThreads
+    processes: dict[int, Process]
+
     def __init__(self, config: Config) -> None:
         self.config = config
         self.r: Request | None = None
         self.context = b"init_by_lua*"
         self.set_args: tuple[bytes, ...] = ()
+        self.queued: list[
+            tuple[int, int, tuple[Any, ...]]
+        ] = []  #: what light threads ask for: thread, operation, arguments
         self.prefix = config.prefix.rstrip("/").encode() + b"/"
         self.code = CodeLoader(LUALIB)
+        self._killed: dict[int, str] = {}
         self.functions: dict[str, Callable[..., Any]] = {}
         self.ops: list[Operation] = [_reserved]
         numbers: dict[str, int] = {}
@@ -70,6 +94,8 @@ class LuaVM:
                 for name, op in getattr(module, "OPERATIONS", {}).items():
                     numbers[name] = len(self.ops)
                     self.ops.append(op)
+                for name, message in getattr(module, "KILLED", {}).items():
+                    self._killed[numbers[name]] = message
                 if hasattr(module, "functions"):
                     self.functions.update(module.functions(self))
         self.functions["module"] = self.code.module
@@ -97,9 +123,17 @@ class LuaVM:
         self.start = rt[b"start"]
         self.start_content = rt[b"start_content"]
         self.resume = rt[b"resume"]
+        self.start_filtered = rt[b"start_filtered"]
+        self.header_filter = rt[b"header_filter"]
+        self.body_filter = rt[b"body_filter"]
         self.cancel = rt[b"cancel"]
         self.adopt = rt[b"adopt"]
         self.counts = rt[b"counts"]
+        self.end_group = rt[b"end_group"]
+        self.client_aborted = rt[b"client_aborted"]
+        self.start_timer = rt[b"start_timer"]
+        self.drop_timer = rt[b"drop_timer"]
+        self.add_dictionary = rt[b"add_dictionary"]
         self._release = rt[b"release"]
         self._compile = rt[b"compile"]
         self._guard = rt[b"guard_globals"]
@@ -125,6 +159,16 @@ class LuaVM:
     def guard_globals(self) -> None:
         """From now on new globals are warned of (``lua_code_cache on``, after init)."""
         self._guard()
+
+    def killed(self, op: int) -> None:
+        """The thread that waited for operation ``op`` is not to be resumed: say so in the log where OpenResty does (level debug)."""
+        message = self._killed.get(op)
+        if message is not None:
+            self.config.error_log.write(DEBUG, message)
+
+    def asked(self, op: Operation, first: Any) -> bool:
+        """Whether a light thread has asked for ``op`` with this first argument, and Lua has not returned since."""
+        return any(self.ops[number] is op and args[0] == first for _, number, args in self.queued)
 
     def forget(self, state: int) -> None:
         """Forget the state of code that belonged to no request."""

@@ -117,7 +117,7 @@ def set_load_module(cf: Builder, conf: CoreSettings, node: Node) -> None:
 
 
 #: Dynamic modules whose functions are part of other modules here.
-BUILT_IN = frozenset(("ndk_http", "http_lua"))
+BUILT_IN = frozenset(("http_headers_more_filter", "http_set_misc", "http_array_var", "ndk_http", "http_lua"))
 
 
 def set_working_directory(cf: Builder, conf: CoreSettings, node: Node) -> None:

@@ -39,6 +39,7 @@ METHODS = frozenset(
 def set_server(cf: Builder, conf: Any, node: Node) -> None:
     """``server { … }``."""
     server = Server(cf.config)
+    server.file, server.line = node.file, node.line
     scope = cf.new_server_scope(SERVER)
     scope.server_object = server
     scope.loc = server.root
@@ -199,6 +200,8 @@ def set_listen(cf: Builder, conf: Any, node: Node) -> None:
             options["default_server"] = True
         elif name in ("reuseport", "bind"):
             options[name] = True
+        elif word == "ssl":
+            options["ssl"] = True
         elif name == "backlog" and eq:
             if not value.isdigit() or int(value) == 0:
                 raise cf.error(f'invalid backlog "{value}"')
@@ -213,7 +216,6 @@ def set_listen(cf: Builder, conf: Any, node: Node) -> None:
                 raise cf.error(f'invalid ipv6only flags "{value}"')
             options["ipv6only"] = value == "on"
         elif name in ("so_keepalive", "fastopen", "setfib", "accept_filter", "deferred") or name in (
-            "ssl",
             "http2",
             "spdy",
             "quic",
@@ -280,7 +282,7 @@ def _add_listen(
     listen = Listen(
         family, address, text,
         backlog=options.get("backlog", 511), reuseport=options.get("reuseport", False), ipv6only=options.get("ipv6only", True),
-        rcvbuf=options.get("rcvbuf"), sndbuf=options.get("sndbuf"), file=node.file, line=node.line,
+        rcvbuf=options.get("rcvbuf"), sndbuf=options.get("sndbuf"), ssl=options.get("ssl", False), file=node.file, line=node.line,
     )  # fmt: skip
     if any(other == listen for other, _, _ in server.listens):
         raise cf.error(f"a duplicate listen {text}")
@@ -300,11 +302,16 @@ def make_addresses(cf: Builder) -> None:
             first = given.setdefault(listen, listen)
             if first is not listen:
                 given[listen] = replace(
-                    first, reuseport=first.reuseport or listen.reuseport, backlog=max(first.backlog, listen.backlog)
+                    given[first],
+                    reuseport=first.reuseport or listen.reuseport,
+                    backlog=max(first.backlog, listen.backlog),
+                    ssl=given[first].ssl or listen.ssl,
                 )
             grouped.setdefault(listen, []).append((server, default, public))
         server.listens = [listen for listen, _, _ in server.listens]
     tables = {listen: _name_table(cf, listen, servers) for listen, servers in grouped.items()}
+    for listen, table in tables.items():
+        table.tls = given[listen].ssl
     bound: dict[Listen, AddressConfig] = {}
     for listen, servers in grouped.items():
         wildcard = next(

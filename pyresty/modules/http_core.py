@@ -39,6 +39,7 @@ from ..config.directives import (
     inner,
     no_effect,
     number,
+    parse_size,
     parse_time,
     seconds,
     setting,
@@ -48,6 +49,7 @@ from ..config.directives import (
 )
 from ..http.codec import HeadOptions
 from ..http.template import Template, encode
+from ..http.throttle import limit_rate, size_of
 from ..process.logs import ErrorLog, reason
 from . import http_blocks as blocks
 from .core import error_log_target, make_error_log
@@ -55,9 +57,10 @@ from .http_variables import define_variables
 
 if TYPE_CHECKING:
     from ..config.build import Builder
+    from ..config.directives import Setter
     from ..config.parse import Node
     from ..http.request import Request
-    from ..http.routing import Location
+    from ..http.routing import HeaderFilter, Location
 
 
 @dataclass
@@ -95,6 +98,9 @@ class CoreLocation(Settings):
     client_body_in_file_only: str = setting("")
     client_body_in_single_buffer: bool = setting(False)
     send_timeout: float = setting(60.0)
+    limit_rate: Template | None = setting(None)
+    limit_rate_after: Template | None = setting(None)
+    postpone_output: int = setting(1460)
     keepalive_timeout: float = setting(75.0)
     keepalive_header: int = setting(0)
     keepalive_requests: int = setting(1000)
@@ -264,8 +270,6 @@ def set_keepalive(cf: Builder, conf: CoreLocation, node: Node) -> None:
 
 def set_large_buffers(cf: Builder, conf: CoreServer, node: Node) -> None:
     """``large_client_header_buffers number size``."""
-    from ..config.directives import parse_size
-
     if not node.args[0].isdigit() or int(node.args[0]) == 0:
         raise ValueError("invalid value")
     store(conf, "large_client_header_buffers", (int(node.args[0]), parse_size(node.args[1])))
@@ -298,6 +302,31 @@ def set_resolver(cf: Builder, conf: CoreLocation, node: Node) -> None:
     from ..upstream.resolver import Resolver
 
     store(conf, "resolver", Resolver.configured(cf, node))
+
+
+def size_template(field: str) -> Setter:
+    """Setter for a size with variables. nginx: ``ngx_http_set_complex_value_size_slot``."""
+
+    def set_size(cf: Builder, conf: CoreLocation, node: Node) -> None:
+        value = cf.template(node.args[0])
+        if value.const is not None:
+            parse_size(node.args[0])
+        store(conf, field, value)
+
+    return set_size
+
+
+def header_filter(loc: Location) -> HeaderFilter | None:
+    """The last filter of a location with ``limit_rate``: from here on the response is limited."""
+    rate = loc.core.limit_rate
+    if rate is None:
+        return None
+
+    def limit(r: Request) -> None:
+        if not r.limit_rate_set:
+            limit_rate(r, size_of(r, rate))
+
+    return limit
 
 
 def set_max_ranges(cf: Builder, conf: CoreLocation, node: Node) -> None:
@@ -366,6 +395,7 @@ MODULE = Module(
     prepare=define_variables,
     on_location=on_location,
     finish=finish,
+    header_filter=header_filter,
     directives=(
         Directive("http", MAIN, NOARGS, set_http, "main", block=True),
         Directive("server", HTTP, NOARGS, blocks.set_server, "main", block=True),
@@ -407,6 +437,9 @@ MODULE = Module(
             ONE_MORE,
             bitmask("keepalive_disable", {w: w for w in ("none", "msie6", "safari")}),
         ),
+        Directive("limit_rate", HSL | LIF, TAKE1, size_template("limit_rate")),
+        Directive("limit_rate_after", HSL | LIF, TAKE1, size_template("limit_rate_after")),
+        Directive("postpone_output", HSL, TAKE1, size("postpone_output")),
         Directive("send_timeout", HSL, TAKE1, seconds("send_timeout")),
         Directive(
             "lingering_close", HSL, TAKE1, enum("lingering_close", {"off": "off", "on": "on", "always": "always"})

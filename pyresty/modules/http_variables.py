@@ -8,11 +8,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .. import NGINX_VERSION
+from ..http.credentials import basic_credentials
 from ..http.dates import iso8601_now, log_time_local_now
 from ..http.headers_out import get_header_out
 from ..http.output import absolute_location
 from ..http.regex import capture
 from ..http.template import Variable, encode
+from ..http.throttle import limit_rate, size_of
 from ..process.logs import CRIT
 
 if TYPE_CHECKING:
@@ -50,6 +52,17 @@ def _sent_http(name: str) -> Variable:
     """``$sent_http_NAME``."""
     key = _variable_name(name)
     return Variable("sent_http_" + name, lambda r: get_header_out(r, key))
+
+
+def _sent_trailer(name: str) -> Variable:
+    """``$sent_trailer_NAME``."""
+    key = _variable_name(name)
+
+    def get(r: Request) -> bytes | None:
+        values = [value for field, value in r.trailers or () if field.lower() == key]
+        return b", ".join(values) if values else None
+
+    return Variable("sent_trailer_" + name, get)
 
 
 def arg(r: Request, name: bytes) -> bytes | None:
@@ -100,7 +113,7 @@ def _uri(r: Request) -> bytes | None:
 
 
 def _host(r: Request) -> bytes:
-    return r.host_in or r.head.host or r.server.name
+    return (r.head.host if r.host_in is None else r.host_in) or r.server.name
 
 
 def _content_length(r: Request) -> bytes | None:
@@ -147,26 +160,22 @@ def _request_time(r: Request) -> bytes:
     return b"%.3f" % r.request_time()
 
 
+def _limit_rate(r: Request) -> bytes:
+    return b"%d" % (r.limit_rate if r.limit_rate_set else size_of(r, r.loc.core.limit_rate))
+
+
 def _limit_rate_set(r: Request, value: bytes | None) -> None:
     from ..config.directives import parse_size
 
     try:
-        r.limit_rate = parse_size((value or b"").decode("ascii", "replace"))
+        limit_rate(r, parse_size((value or b"").decode("ascii", "replace")))
     except ValueError:
         r.log(4, b'invalid $limit_rate "%s"' % (value or b""))
 
 
 def _basic_user(r: Request) -> bytes | None:
-    import base64
-
-    value = r.header_in(b"authorization")
-    if value is None or value[:6].lower() != b"basic ":
-        return None
-    try:
-        user, colon, _ = base64.b64decode(value[6:].strip()).partition(b":")
-    except ValueError:
-        return None
-    return user if colon else None
+    known = basic_credentials(r)
+    return known[0] if known is not None else None
 
 
 def _realpath(of: Any) -> Any:
@@ -264,11 +273,12 @@ def define_variables(cf: Builder) -> None:
     for name, get in TABLE.items():
         cf.define(name, get)
     cf.define("args", lambda r: r.args, _args_set)
-    cf.define("limit_rate", lambda r: b"%d" % r.limit_rate, _limit_rate_set)
+    cf.define("limit_rate", _limit_rate, _limit_rate_set)
     for number in range(10):
         cf.define(str(number), _digit(number))
     prefixes = cf.config.prefix_variables
     prefixes["http_"] = _http
     prefixes["sent_http_"] = _sent_http
+    prefixes["sent_trailer_"] = _sent_trailer
     prefixes["arg_"] = _arg
     prefixes["cookie_"] = _cookie

@@ -14,7 +14,7 @@ from ..upstream.exchange import Upstream
 from ..upstream.passing import pass_response
 from ..upstream.peers import Choice
 from .proxy_pass import Target, evaluate
-from .proxy_request import request_body
+from .proxy_request import request_body, same_body
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from ..http.request import Request
     from ..http.routing import Location
     from .proxy import ProxyLocation
+    from .proxy_ssl import ProxySSLLocation
 
 
 def make_handler(loc: Location) -> Callable[[Request], Awaitable[int]]:
     """The handler for a location. nginx: ``ngx_http_proxy_handler``."""
     conf: ProxyLocation = loc.conf["proxy"]
+    ssl: ProxySSLLocation = loc.conf["proxy_ssl"]
     target = conf.target
     maker = conf.maker
     assert target is not None and maker is not None
@@ -46,6 +48,11 @@ def make_handler(loc: Location) -> Callable[[Request], Awaitable[int]]:
                     return found
                 to, peers = found
             u.host, u.port = to.host_header, to.port
+            if to.tls:
+                u.schema = b"https://"
+                u.security = to.security or ssl.security(r, to)
+                if u.security is None:
+                    return 500
             data, rest = b"", None
             if r.head.has_body or r.body is not None or body_set:
                 data, rest = await request_body(r, u, conf)
@@ -58,7 +65,18 @@ def make_handler(loc: Location) -> Callable[[Request], Awaitable[int]]:
             if conf.local is not None:
                 u.local = conf.local(r)
             pool = conf.pool(to.upstream) if kept is None else kept
-            status = await u.run(Choice(peers), pool, request + data if data else request, rest)
+            if peers.balancer is None:
+                choice = Choice(peers)
+            else:
+
+                def make_request() -> bytes:
+                    body = same_body(r, u, conf, data)
+                    return maker.make(r, u, to) + body
+
+                u.make_request = make_request
+                u.secure = lambda name: ssl.security(r, to, name)
+                choice = peers.balancer(peers, u)
+            status = await u.run(choice, pool, request + data if data else request, rest)
             if status:
                 return status
             rc = pass_response(u)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..config.parse import Node
     from ..http.request import Request
     from ..http.routing import Location
+    from ..upstream.tls_exchange import Security
     from .proxy import ProxyLocation
     from .upstream import UpstreamBlock
 
@@ -31,7 +32,7 @@ _NO_URI_PART = (
     '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, '
     'or inside "if" statement, or inside "limit_except" block'
 )
-_NO_HTTPS = "https:// upstreams are not supported by pyresty yet"
+_PORTS = {b"http://": 80, b"https://": 443}
 
 
 class Target:
@@ -40,10 +41,17 @@ class Target:
     set, the rest is empty.
     """
 
-    __slots__ = ("complete", "host_header", "location", "port", "template", "upstream", "uri", "url", "written")
+    __slots__ = (
+        "complete", "host_header", "location", "port", "security", "template", "tls", "upstream", "uri", "url",
+        "written",
+    )  # fmt: skip
 
-    def __init__(self, url: Url | None = None, written: bytes = b"", template: Template | None = None) -> None:
+    def __init__(
+        self, url: Url | None = None, written: bytes = b"", template: Template | None = None, scheme: bytes = b"http://"
+    ) -> None:
         self.template = template
+        self.tls = scheme == b"https://"
+        self.security: Security | None = None  #: where TLS is the same for all requests
         self.url = url
         self.written = written  #: proxy_pass's argument, for ``proxy_redirect default``
         self.uri = b""
@@ -56,8 +64,8 @@ class Target:
             self.uri = url.uri
             if url.is_unix:
                 self.host_header = b"localhost"
-            elif url.port == 80:
-                self.host_header, self.port = url.host, b"80"
+            elif url.port == _PORTS[scheme]:
+                self.host_header, self.port = url.host, b"%d" % url.port
             else:
                 self.host_header, self.port = url.host + b":" + url.port_text, url.port_text
 
@@ -80,15 +88,13 @@ def set_proxy_pass(cf: Builder, conf: ProxyLocation, node: Node) -> None:
         return
     written = encode(text)
     scheme, rest = _scheme(written)
-    if scheme == b"https://":
-        raise cf.error(_NO_HTTPS)
     if not scheme:
         raise cf.error("invalid URL prefix")
     try:
-        url = parse_url(rest, 80, True)
+        url = parse_url(rest, _PORTS[scheme], True)
     except BadAddress as error:
         raise cf.error(f'{error} in upstream "{text[len(scheme) :]}"') from None
-    target = Target(url, written)
+    target = Target(url, written, None, scheme)
     if loc.kind in ("named", "regex", "if", "limit_except"):
         if url.uri:
             raise cf.error(_NO_URI_PART)
@@ -147,15 +153,15 @@ async def evaluate(r: Request, conf: ProxyLocation) -> tuple[Target, Peers] | in
 
 def _from_text(r: Request, text: bytes) -> Target | None:
     scheme, rest = _scheme(text)
-    if scheme != b"http://" or not rest:
-        r.log(ERR, _NO_HTTPS if scheme == b"https://" else b'invalid URL prefix in "%s"' % text)
+    if not scheme or not rest:
+        r.log(ERR, b'invalid URL prefix in "%s"' % text)
         return None
     try:
-        url = parse_url(rest, 80, True)
+        url = parse_url(rest, _PORTS[scheme], True)
     except BadAddress as error:
         r.log(ERR, b'%s in upstream "%s"' % (str(error).encode(), rest))
         return None
-    target = Target(url, text)
+    target = Target(url, text, None, scheme)
     if target.uri.startswith(b"?"):
         target.uri = b"/" + target.uri
     target.complete = bool(target.uri)

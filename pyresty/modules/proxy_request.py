@@ -227,7 +227,8 @@ async def request_body(r: Request, u: Upstream, conf: ProxyLocation) -> tuple[by
                 u.body_length = None if head.chunked else head.content_length
                 return b"", lambda: _as_it_comes(streamed, head.chunked)
         await body.read()
-        u.body_length = body.size
+        if body.size or head.chunked or b"content-length" in r.index:
+            u.body_length = body.size
     if conf.body is not None:
         data = conf.body(r)
         u.body_length = len(data)
@@ -238,6 +239,16 @@ async def request_body(r: Request, u: Upstream, conf: ProxyLocation) -> tuple[by
     if path is not None:
         return b"", lambda: _from_file(path)
     return body.data or b"", None
+
+
+def same_body(r: Request, u: Upstream, conf: ProxyLocation, data: bytes) -> bytes:
+    """What ``request_body`` has given as ``data``, or what Lua has put in its place since then."""
+    body = r.body
+    if body is None or body.path is not None or u.streams or conf.body is not None or not conf.pass_request_body:
+        return data
+    if body.data or u.body_length is not None:
+        u.body_length = body.size
+    return body.data or b""
 
 
 async def _as_it_comes(body: RequestBody, chunked: bool) -> AsyncGenerator[bytes, None]:

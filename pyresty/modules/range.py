@@ -46,7 +46,7 @@ def header_filter(loc: Location) -> Callable[[Request], None] | None:
 
 def _apply(r: Request, value: bytes, size: int, max_ranges: int) -> None:
     found = parse_ranges(value, size, max_ranges)
-    if found is None:
+    if found is None or (r.single_range and isinstance(found, list) and len(found) > 1):
         r.headers_out.append((b"Accept-Ranges", b"bytes"))
         return
     if isinstance(found, Unsatisfiable):

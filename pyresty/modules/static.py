@@ -99,36 +99,41 @@ def make_static(loc: Location) -> Handler:
             return 405
         if r.head.has_body and not r.discard_body():
             return 400
-        r.status = 200
-        r.content_length = size = info.st_size
-        r.last_modified = mtime = int(info.st_mtime)
-        if r.content_type is None:
-            r.content_type = core.type_of(uri)
-        r.allow_ranges = True
-        if size > SMALL:
-            return _large(r, path, size, mtime, etags)
-        kept = _kept.get(path)
-        if kept is None or kept.key != (info.st_mtime_ns, info.st_ctime_ns, size, info.st_ino):
-            try:
-                with open(path, "rb") as f:
-                    kept = KeptFile((info.st_mtime_ns, info.st_ctime_ns, size, info.st_ino), f.read(), mtime)
-            except OSError as error:
-                return _cannot_open(r, path, error)
-            r.content_length = len(kept.data)
-            _keep(path, kept)
-        if etags:
-            r.headers_out.append((b"ETag", kept.etag))
-        if b"range" not in r.index:
-            return r.send_all(kept.data)
-        r.send_header()
-        if not r.header_only:
-            if r.ranges is None:
-                r.write(kept.data)
-            else:
-                _write_ranges(r, kept.data)
-        return OK
+        return send_file(r, path, info, etags)
 
     return static
+
+
+def send_file(r: Request, path: bytes, info: os.stat_result, etags: bool) -> int | Awaitable[int]:
+    """Answer with the file ``path``, of which ``stat`` said ``info``. Content-Type, if not set yet, goes by the URI."""
+    r.status = 200
+    r.content_length = size = info.st_size
+    r.last_modified = mtime = int(info.st_mtime)
+    if r.content_type is None:
+        r.content_type = r.loc.core.type_of(r.uri)
+    r.allow_ranges = True
+    if size > SMALL:
+        return _large(r, path, size, mtime, etags)
+    kept = _kept.get(path)
+    if kept is None or kept.key != (info.st_mtime_ns, info.st_ctime_ns, size, info.st_ino):
+        try:
+            with open(path, "rb") as f:
+                kept = KeptFile((info.st_mtime_ns, info.st_ctime_ns, size, info.st_ino), f.read(), mtime)
+        except OSError as error:
+            return _cannot_open(r, path, error)
+        r.content_length = len(kept.data)
+        _keep(path, kept)
+    if etags:
+        r.headers_out.append((b"ETag", kept.etag))
+    if b"range" not in r.index:
+        return r.send_all(kept.data)
+    r.send_header()
+    if not r.header_only:
+        if r.ranges is None:
+            r.write(kept.data)
+        else:
+            write_ranges(r, kept.data)
+    return OK
 
 
 def _cannot_open(r: Request, path: bytes, error: OSError) -> int:
@@ -137,7 +142,8 @@ def _cannot_open(r: Request, path: bytes, error: OSError) -> int:
     return open_failed(r, path, error)
 
 
-def _write_ranges(r: Request, data: bytes) -> None:
+def write_ranges(r: Request, data: bytes) -> None:
+    """Send the slices of ``data`` that the range filter has chosen."""
     assert r.ranges is not None
     if r.multipart is None:
         start, end = r.ranges[0]

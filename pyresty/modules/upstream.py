@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ..config.parse import Node
     from ..http.request import Request
     from ..upstream.exchange import State
+    from ..upstream.peers import Balancer
 
 #: Parameters of ``server`` that nginx knows and we don't support.
 _UNSUPPORTED = ("resolve", "drain", "service=", "route=", "slow_start=")
@@ -59,16 +60,27 @@ class UpstreamBlock:
         self.local = False
         self.settings: dict[str, Any] = {}  #: of the pool: requests, time, timeout
         self.shared: KeepalivePool | None = None
+        self.balancer: Balancer | None = None
+        self.refused: tuple[str, ...] = ()  #: parameters of ``server`` that the balancer can't have
+        self.balancer_keepalive: int | None = None
 
     def make_pool(self) -> KeepalivePool:
         """A pool with this upstream's settings."""
         return KeepalivePool(pool.SIZE if self.keepalive is None else self.keepalive, **self.settings)
+
+    def set_balancer(self, cf: Builder, balancer: Balancer, refused: tuple[str, ...]) -> None:
+        """Choose peers by ``balancer``; servers that follow may not have the parameters ``refused``."""
+        if self.balancer is not None:
+            cf.warn("load balancing method redefined")
+        self.balancer = balancer
+        self.refused = refused
 
     def arrange(self) -> None:
         """Make the peers and the pool once all directives have been read."""
         main = [peer for peers, backup in self.servers if not backup for peer in peers]
         spare = [peer for peers, backup in self.servers if backup for peer in peers]
         self.peers = Peers(self.name, main, spare)
+        self.peers.balancer = self.balancer
         if self.keepalive is not None and not self.local:
             self.shared = self.make_pool()
 
@@ -143,6 +155,8 @@ def set_server(cf: Builder, conf: Any, node: Node) -> None:
     numbers = {"weight": 1, "max_conns": 0, "max_fails": 1, "fail_timeout": 10}
     backup = down = False
     for word in words:
+        if word.startswith(block.refused):
+            raise cf.error(f'balancing method does not support parameter "{word}"')
         name, eq, value = word.partition("=")
         if eq and name in numbers:
             numbers[name] = _number(cf, name, value, word)

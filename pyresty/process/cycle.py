@@ -13,6 +13,7 @@ from ..config.errors import ConfigError, ConfigErrors
 from . import logs, pidfile
 from .listening import Listening
 from .logs import ALERT, LEVELS, NOTICE, WARN, ErrorLog, reason
+from .shared_memory import open_zones
 
 if TYPE_CHECKING:
     from ..config.build import Config
@@ -100,6 +101,7 @@ def open_cycle(config: Config, log: ErrorLog, *, old: Cycle | None = None, test:
     if created is not None:
         config.error_log.write(NOTICE, f'created the missing folder "{created}"')
     if not test:
+        open_zones(config.shared_memory, old.config.shared_memory if old is not None else {})
         config.master_init()
     before = old.listening if old is not None else None
     workers = config.worker_processes if config.master_process else 1

@@ -12,7 +12,10 @@ import stat
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from ..lua.errlog import Capture
 
 #: Levels of messages, the more urgent the lower. ``STDERR`` is the one that only ``ngx.log(ngx.STDERR, …)`` uses.
 STDERR, EMERG, ALERT, CRIT, ERR, WARN, NOTICE, INFO, DEBUG = range(9)
@@ -146,6 +149,8 @@ class ErrorLog:
         if connection:
             head += f"*{connection} "
         line = (head.encode() + message)[: MAX_LINE - 1] + b"\n"
+        if capture is not None:
+            capture.add(level, line[:-1])
         shown = False
         for file, least in self._targets:
             if level > least:
@@ -173,6 +178,9 @@ standard_error = LogFile("stderr", 2)
 
 #: The error log of the main block, once there is one: failures to write to other logs are told there.
 main_log: ErrorLog | None = None
+
+#: What else is given every line that is logged, while a configuration asks for it.
+capture: Capture | None = None
 
 _files: dict[str, LogFile] = {}
 

@@ -23,7 +23,18 @@ from . import daemon, logs, pidfile, signals
 from .cycle import Cycle, describe, next_cycle, report
 from .logs import ALERT, NOTICE, ErrorLog
 from .title import Title
-from .worker import FATAL, QUIT, REOPEN, TERMINATE, Single, run_worker, set_environment, tune_gc
+from .worker import (
+    FATAL,
+    PRIVILEGED,
+    QUIT,
+    REOPEN,
+    TERMINATE,
+    Single,
+    process_name,
+    run_worker,
+    set_environment,
+    tune_gc,
+)
 
 if TYPE_CHECKING:
     from ..config.build import Config
@@ -164,7 +175,10 @@ class Master:
     def _start_workers(self) -> list[Child]:
         self.cycle.log.write(NOTICE, "start worker processes")
         self._due.clear()
-        spawned = [self._spawn(number) for number in range(self.cycle.config.worker_processes)]
+        numbers = [*range(self.cycle.config.worker_processes)]
+        if self.cycle.config.privileged_agent:
+            numbers.append(PRIVILEGED)
+        spawned = [self._spawn(number) for number in numbers]
         return [child for child in spawned if child is not None]
 
     def _spawn(self, number: int) -> Child | None:
@@ -174,7 +188,7 @@ class Master:
         try:
             pid = os.fork()
         except OSError as error:
-            self.cycle.log.write(ALERT, f'fork() failed while spawning "worker process" {logs.reason(error)}')
+            self.cycle.log.write(ALERT, f'fork() failed while spawning "{process_name(number)}" {logs.reason(error)}')
             ours.close()
             theirs.close()
             self._respawn_at(time.monotonic() + SHORT_LIFE, number)
@@ -186,7 +200,7 @@ class Master:
             self._be_worker(number, theirs)
         theirs.close()
         child = self._children[pid] = Child(pid, number, ours)
-        self.cycle.log.write(NOTICE, f"start worker process {pid}")
+        self.cycle.log.write(NOTICE, f"start {process_name(number)} {pid}")
         return child
 
     def _be_worker(self, number: int, channel: socket.socket) -> NoReturn:
@@ -194,7 +208,7 @@ class Master:
         try:
             code = run_worker(self.cycle, self._make_worker, number, channel, daemonized=self._daemonized)
         except BaseException as error:
-            self.cycle.log.write(ALERT, f"the worker process cannot go on: {describe(error)}")
+            self.cycle.log.write(ALERT, f"the {process_name(number)} cannot go on: {describe(error)}")
         finally:
             os._exit(code)
 
@@ -218,7 +232,7 @@ class Master:
             if pid == 0:
                 return
             child = self._children.pop(pid, None)
-            self._log_exit(pid, status, known=child is not None)
+            self._log_exit(pid, status, process_name(child.number) if child is not None else "unknown process")
             if child is None:
                 continue
             child.channel.close()
@@ -235,8 +249,7 @@ class Master:
         self._due.append((when, number))
         signals.alarm(max(0.001, min(self._due)[0] - time.monotonic()))
 
-    def _log_exit(self, pid: int, status: int, *, known: bool) -> None:
-        name = "worker process" if known else "unknown process"
+    def _log_exit(self, pid: int, status: int, name: str) -> None:
         log = self.cycle.log
         if os.WIFSIGNALED(status):
             core = " (core dumped)" if os.WCOREDUMP(status) else ""
@@ -244,7 +257,7 @@ class Master:
             return
         code = os.WEXITSTATUS(status)
         log.write(NOTICE, f"{name} {pid} exited with code {code}")
-        if code == FATAL and known:
+        if code == FATAL and name != "unknown process":
             log.write(ALERT, f"{name} {pid} exited with fatal code {code} and cannot be respawned")
 
     # -- reloading and reopening

@@ -25,6 +25,9 @@ MASTER_ACTIONS = {
     Signals.SIGALRM: "",
 }
 
+#: What a worker catches and does nothing about.
+IDLE = (Signals.SIGALRM, Signals.SIGIO)
+
 #: Tells who sent the signal, too; macOS lacks it.
 _wait_info: Callable[[Any], Any] | None = getattr(signal, "sigwaitinfo", None)
 
@@ -44,6 +47,9 @@ def block() -> None:
 def unblock() -> None:
     """In a process with an event loop, once its own handlers are there."""
     signal.signal(Signals.SIGCHLD, signal.SIG_DFL)
+    for each in IDLE:
+        signal.signal(each, _nothing)
+        signal.siginterrupt(each, False)  # Lua code may be in a system call (lua_sa_restart)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, MASTER_ACTIONS)
 
 

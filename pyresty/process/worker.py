@@ -36,6 +36,9 @@ QUIT, TERMINATE, REOPEN, READY = b"q", b"t", b"r", b"+"
 #: Exit code of a worker that could not begin to work and would not another time either.
 FATAL = 2
 
+#: The number of the privileged agent: a worker that accepts nothing and keeps the master's user.
+PRIVILEGED = -1
+
 _environment = dict(os.environb)
 
 
@@ -78,6 +81,11 @@ class Serving:
         self.cycle.log.write(ALERT, f"{context.get('message', 'unexpected exception')}: {what}")
 
 
+def process_name(number: int) -> str:
+    """What the worker with this number is called in logs and titles."""
+    return "privileged agent process" if number == PRIVILEGED else "worker process"
+
+
 class Worker(Serving):
     """One of the master's workers. ``channel`` is its end of the socket pair, ``number`` its place from 0."""
 
@@ -114,7 +122,8 @@ class Worker(Serving):
         return 0
 
     async def _serve(self) -> None:
-        await self.http.start(self.cycle.listening.for_worker(self.number), self.number)
+        sockets = {} if self.number == PRIVILEGED else self.cycle.listening.for_worker(self.number)
+        await self.http.start(sockets, self.number)
         self.channel.setblocking(False)
         self.channel.send(READY)
         self.loop.add_reader(self.channel, self._order)
@@ -142,7 +151,7 @@ class Worker(Serving):
         """End gracefully."""
         if self.quitting is None:
             self.cycle.log.write(NOTICE, "gracefully shutting down")
-            self.title.set("worker process is shutting down")
+            self.title.set(f"{process_name(self.number)} is shutting down")
             self.quitting = self.loop.create_task(self._quit())
 
     async def _quit(self) -> None:
@@ -206,8 +215,8 @@ class Single(Serving):
 def run_worker(cycle: Cycle, make_worker: MakeWorker, number: int, channel: socket.socket, *, daemonized: bool) -> int:
     """The life of a worker, right after the fork; returns its exit code."""
     title = Title()
-    title.set("worker process")
-    error = _become_worker(cycle)
+    title.set(process_name(number))
+    error = _become_worker(cycle, number)
     if error is not None:
         cycle.log.write(EMERG, error)
         return FATAL
@@ -235,9 +244,9 @@ def set_environment(entries: list[str]) -> None:
     time.tzset()
 
 
-def _become_worker(cycle: Cycle) -> str | None:
+def _become_worker(cycle: Cycle, number: int) -> str | None:
     """Take on what the configuration says about workers; returns why it cannot be."""
-    config, user = cycle.config, cycle.user
+    config, user = cycle.config, cycle.user if number != PRIVILEGED else None
     set_environment(config.env)
     if config.worker_rlimit_nofile is not None:
         import resource

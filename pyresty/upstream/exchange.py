@@ -16,8 +16,9 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from ..http.request import Finalize
-from ..process.logs import CRIT, ERR, INFO, WARN
+from ..process.logs import CRIT, DEBUG, ERR, INFO, WARN
 from .http_client import ERROR, INVALID_BODY, TIMEOUT, UpstreamConnection
+from .tls import TLSTransport
 
 if TYPE_CHECKING:
     import asyncio
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .peers import Choice, Peer
     from .pool import KeepalivePool
     from .response_head import ResponseHead
+    from .tls_exchange import Security
 
 #: Makes an iterator over the part of a request's body that can't be sent at once.
 Body = Callable[[], AsyncGenerator[bytes, None]]
@@ -42,6 +44,11 @@ _STATUS = {
     "http_404": 404,
     "http_429": 429,
 }
+#: nginx's numbers for the words of ``proxy_next_upstream``.
+_BITS = {
+    ERROR: 0x2, TIMEOUT: 0x4, "invalid_header": 0x8, "http_500": 0x10, "http_502": 0x20, "http_503": 0x40, "http_504": 0x80,
+    "http_403": 0x100, "http_404": 0x200, "http_429": 0x400, NO_LIVE: 0x40000000,
+}  # fmt: skip
 #: Statuses after which ``proxy_next_upstream`` may ask another peer.
 _NEXT_STATUSES = {status: f"http_{status}" for status in (500, 502, 503, 504, 403, 404, 429)}
 #: Methods that are not sent twice unless ``non_idempotent`` allows it.
@@ -102,6 +109,10 @@ class Upstream:
     peer_name = b""
     host: bytes | None = None  #: $proxy_host
     port: bytes | None = None  #: $proxy_port
+    security: Security | None = None  #: how TLS is spoken; None for none
+    certificate: bytes | None = None  #: what Lua has chosen for this side, in PEM (b"" for nothing); and its key
+    private_key: bytes | None = None
+    verify_result = 0  #: what Lua sees, and may set, of the verification
     head_request = False  #: the method sent is HEAD
     body_length: int | None = None  #: of the request's body, in bytes; None if there is none, or it is not known
     chunked = False  #: the request's body is sent in the chunked coding
@@ -112,8 +123,15 @@ class Upstream:
     conn: UpstreamConnection | None = None
     trailers: Sequence[tuple[bytes, bytes]] = ()
     state: State
-    _choice: Choice
-    _pool: KeepalivePool
+    choice: Choice
+    pool: KeepalivePool  #: where connections come from and go to
+    connection = UpstreamConnection  #: the class that speaks the protocol
+    key_tail = b""  #: what its keys have beside the peer's name and TLS
+    request: bytes  #: what is sent to a peer at once
+    #: For balancers: make the request anew; say how to be secure towards a name (None: the usual one).
+    make_request: Callable[[], bytes]
+    secure: Callable[[bytes | None], Security | None]
+    declined = False  #: the balancer wants this to count as a peer that has failed
     _start = 0.0
     _began = 0.0
     _cached = False
@@ -151,14 +169,15 @@ class Upstream:
         ``request`` is what can be sent at once; ``body`` makes an iterator over the rest.
         """
         conf = self.conf
-        self._choice = choice
-        self._pool = pool
+        self.choice = choice
+        self.pool = pool
+        self.request = request
         if conf.next_upstream_tries and choice.tries > conf.next_upstream_tries:
             choice.tries = conf.next_upstream_tries
         if not conf.ignore_client_abort:
             self.r.on_abort = self._client_gone
         while True:
-            failure = await self._attempt(request, body)
+            failure = await self._attempt(body)
             if self.stop:
                 return self.stop
             if not failure:
@@ -172,51 +191,67 @@ class Upstream:
             if status:
                 return status
 
-    async def _attempt(self, request: bytes, body: Body | None) -> str:
+    async def _attempt(self, body: Body | None) -> str:
         """Ask one peer: "" when there is a head, else why there is none."""
         r = self.r
         loop = r.conn.loop
-        conf = self.conf
         self.action = CONNECTING
         self._cached = False
         self._request_sent = True
         self._start = now = loop.time()
         self._began = self._began or now
-        peer = self._choice.get(int(now))
+        peer = self.choice.get(int(now))
+        if self.stop:
+            return ERROR
         r.upstream_log = self
+        if peer is None and self.declined:
+            self.declined = False
+            self.choice.tries = 0
+            self.state = State(self.choice.name)
+            self.states.append(self.state)
+            return ERROR
         if peer is None:
-            self.peer_name = self._choice.name
+            self.peer_name = self.choice.name
             self.state = State(self.peer_name)
             self.states.append(self.state)
             self.log(ERR, "no live upstreams")
             return NO_LIVE
+        conf = self.conf
         self.peer_name = name = peer.name
         self.state = state = State(name)
         self.states.append(state)
-        conn: UpstreamConnection | None = self._pool.get(name)  # type: ignore[assignment]
+        security = self.security
+        key = name + self.key_tail if security is None else name + self.key_tail + security.origin.key
+        conn: UpstreamConnection | None = self.pool.get(key)  # type: ignore[assignment]
         if conn is not None and not self._may_repeat(ERROR):
             # what fails on a connection that the upstream has just closed could not be sent again
             while conn is not None and conn.stale():
                 conn.close()
-                conn = self._pool.get(name)  # type: ignore[assignment]
+                conn = self.pool.get(key)  # type: ignore[assignment]
         if conn is not None:
             self._cached = True
             self.conn = conn
             state.connect_time = 0.0
         else:
             self._request_sent = False
-            self.conn = conn = UpstreamConnection(loop, r.conn.worker.wheel, name)
-            await conn.connect(peer.address, conf.connect_timeout, self.local)
+            self.conn = conn = self.connection(loop, r.conn.worker.wheel, key)
+            tls = None if security is None else TLSTransport(loop, conn)
+            await conn.connect(peer.address, conf.connect_timeout, self.local, tls)
             if conn.failure:
                 if conn.error is not None:
                     self._connect_failed(conn.error, peer)
                 return conn.failure
-            state.connect_time = loop.time() - now
             for option in conf.socket_options:
                 conn.transport.get_extra_info("socket").setsockopt(*option)
+            if security is not None:
+                assert tls is not None
+                failure = await security.shake_hands(self, conn, tls)
+                if failure:
+                    return failure
+            state.connect_time = loop.time() - now
         self.action = READING_HEAD
         self._request_sent = True
-        conn.send(request, self.head_request, conf)
+        conn.send(self.request, self.head_request, conf)
         if body is not None:
             conn.feeding = True
             self._feeder = loop.create_task(self._feed(conn, body))
@@ -232,6 +267,8 @@ class Upstream:
             return conn.failure
         state.header_time = loop.time() - now
         self.head = head = conn.head
+        if security is not None and not self._cached:
+            security.keep_session(conn)
         if head is None:
             state.status = 200
             self.log(ERR, "upstream sent no valid HTTP/1.0 header")
@@ -273,13 +310,14 @@ class Upstream:
 
     def _next(self, failure: str) -> int:
         """An attempt has failed: 0 to ask another peer, else the status to end with."""
-        choice = self._choice
+        choice = self.choice
         cached = self._cached
+        self.r.log(DEBUG, f"http next upstream, {_BITS[failure]:x}")
         self._end(failure not in ("http_403", "http_404"), False)
         if failure == TIMEOUT:
             self.log(ERR, "upstream timed out (110: Connection timed out)")
         if cached and failure == ERROR:
-            choice.tries += 1
+            choice.cached_failed()
         self.state.status = status = _STATUS.get(failure, 502)
         return 0 if choice.tries and self._may_repeat(failure) else status
 
@@ -329,7 +367,7 @@ class Upstream:
         state = self.state
         now = self.r.conn.loop.time()
         state.response_time = now - self._start
-        if self._choice.peer is not None and self._choice.free(failed, int(now)):
+        if self.choice.peer is not None and self.choice.free(failed, int(now)):
             self.log(WARN, "upstream server temporarily disabled")
         conn = self.conn
         if conn is not None:
@@ -337,6 +375,6 @@ class Upstream:
             state.bytes_received = conn.received
             state.bytes_sent = conn.sent
             if keep and not self.r.conn.worker.quitting:
-                conn.keep(self._pool, now)
+                conn.keep(self.pool, now)
             else:
                 conn.close()

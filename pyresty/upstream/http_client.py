@@ -13,6 +13,7 @@ import asyncio
 import errno
 import os
 import select
+import ssl
 import types
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
@@ -21,11 +22,13 @@ from ..http.chunked import BadChunk, ChunkedDecoder
 from ..http.parked import Parked
 from ..http.timeouts import NEVER
 from .response_head import InvalidHead, NoHead, ResponseHead, parse_response_head
+from .tls_errors import failed as tls_failed
 
 if TYPE_CHECKING:
     from ..http.timeouts import Wheel
     from .address import Address
     from .pool import KeepalivePool
+    from .tls import TLSTransport
 
 #: What can become of an exchange, in the words of ``proxy_next_upstream``; "" while all is well.
 ERROR, TIMEOUT, INVALID_HEADER = "error", "timeout", "invalid_header"
@@ -82,21 +85,34 @@ class UpstreamConnection(asyncio.Protocol):
         self.feeding = False
         self.failure = self.message = ""
 
-    async def connect(self, address: Address, timeout: float, local: tuple[str, int] | None = None) -> None:
-        """Connect within ``timeout`` seconds, from the local address ``local``; ``failure`` tells whether that failed,
-        ``error`` why.
+    async def connect(
+        self,
+        address: Address,
+        timeout: float,
+        local: tuple[str, int] | None = None,
+        tls: TLSTransport | None = None,
+    ) -> None:
+        """Connect within ``timeout`` seconds, from the local address ``local``, under ``tls`` if that is given (which
+        then has to shake hands: ``secure``); ``failure`` tells whether that failed, ``error`` why.
         """
         loop: Any = self._loop
+        protocol = self if tls is None else tls
         if isinstance(address.sockaddr, str):
-            made = loop.create_unix_connection(lambda: self, address.sockaddr)
+            made = loop.create_unix_connection(lambda: protocol, address.sockaddr)
         else:
             host, port = address.sockaddr
-            made = loop.create_connection(lambda: self, host, port, family=address.family, local_addr=local)
-        self._wheel.watch(self, loop.time() + timeout)
+            made = loop.create_connection(lambda: protocol, host, port, family=address.family, local_addr=local)
+        await self.within(made, timeout)
+
+    async def within(self, coro: Any, timeout: float) -> None:
+        """Await ``coro``, a part of connecting, for ``timeout`` seconds; ``failure`` and ``error`` as with
+        ``connect``.
+        """
+        self._wheel.watch(self, self._loop.time() + timeout)
         try:
-            await _step(made, self)
+            await _step(coro, self)
         except OSError as error:
-            self.error = error
+            self.error = error.with_traceback(None)
             self.failure = ERROR
         except asyncio.CancelledError:
             if not self.failure:
@@ -399,7 +415,10 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _ended(self, exc: Exception | None) -> None:
         """The upstream has closed; that may be the end of the body."""
-        if isinstance(exc, OSError):
+        if isinstance(exc, ssl.SSLError):
+            self.error = exc
+            self._fail(ERROR, tls_failed("SSL_read()", exc)[1])
+        elif isinstance(exc, OSError):
             self.error = exc
             call = "writev()" if exc.errno == errno.EPIPE else "recv()"
             self._fail(ERROR, f"{call} failed ({exc.errno}: {os.strerror(exc.errno or 0)})")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..http.request import ERROR, OK
 from ..http.status import status_line
+from ..http.throttle import limit_rate
 from ..http.uri import UnsafeURI, parse_unsafe_uri
 from ..process.logs import ERR, WARN
 from .exchange import READING
@@ -94,7 +95,7 @@ def pass_response(u: Upstream) -> int | Awaitable[int]:
     r.server_header = passed.server_header
     r.date_header = passed.date_header
     if passed.limit_rate is not None:
-        r.limit_rate = passed.limit_rate
+        limit_rate(r, passed.limit_rate)
     if passed.buffering is not None:
         u.buffer = conf.buffers[1] if passed.buffering else 0
     r.disable_not_modified = True
@@ -102,13 +103,19 @@ def pass_response(u: Upstream) -> int | Awaitable[int]:
         r.content_length = None
         if r.main.head.upgrade is not None:
             return tunnel(u, conn)
+    return send_response(u, conn)
+
+
+def send_response(u: Upstream, conn: UpstreamConnection) -> int | Awaitable[int]:
+    """Send the head as it has been set, and the body. The answer as that of ``pass_response``."""
+    r = u.r
     if conn.complete and not conn.excess:
         data = conn.take()
-        r.send_all(data)
+        r.send_all(data, False)
         u.finish(True)
         return OK
     r.send_header()
-    if r.header_only and (r.method == b"HEAD" or status == 101):
+    if r.header_only and (r.method == b"HEAD" or r.status == 101):
         u.finish(False)
         return OK
     return _pass_body(u, conn)

@@ -10,7 +10,16 @@ are whole seconds, as nginx counts them here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from .address import Address
+
+if TYPE_CHECKING:
+    from .exchange import Upstream
+
+    #: Another way of choosing than round robin: makes the Choice for a request.
+    Balancer = Callable[["Peers", Upstream], "Choice"]
 
 
 class Peer:
@@ -44,16 +53,23 @@ class Peer:
         self.accessed = 0
         self.checked = 0
 
+    def usable(self, now: int) -> bool:
+        """Whether it may be asked: it is up, has not just failed, and has not too many connections."""
+        if self.down or (self.max_fails and self.fails >= self.max_fails and now - self.checked <= self.fail_timeout):
+            return False
+        return not self.max_conns or self.conns < self.max_conns
+
 
 class Peers:
     """The peers of an upstream; ``backup`` are those that are asked when none of these will do."""
 
-    __slots__ = ("backup", "name", "peers", "single", "tries")
+    __slots__ = ("backup", "balancer", "name", "peers", "single", "tries")
 
     def __init__(self, name: bytes, peers: list[Peer], backup: list[Peer] | None = None) -> None:
         self.name = name
         self.peers = peers
         self.backup: Peers | None = None
+        self.balancer: Balancer | None = None
         self.single = len(peers) == 1 and not backup
         if backup:
             self.backup = Peers(name, backup)
@@ -106,11 +122,7 @@ class Choice:
         best: Peer | None = None
         total = 0
         for peer in self._peers.peers:
-            if peer in tried or peer.down:
-                continue
-            if peer.max_fails and peer.fails >= peer.max_fails and now - peer.checked <= peer.fail_timeout:
-                continue
-            if peer.max_conns and peer.conns >= peer.max_conns:
+            if peer in tried or not peer.usable(now):
                 continue
             peer.current_weight += peer.effective_weight
             total += peer.effective_weight
@@ -124,6 +136,10 @@ class Choice:
             if now - best.checked > best.fail_timeout:
                 best.checked = now
         return best
+
+    def cached_failed(self) -> None:
+        """What has failed was a kept connection: the peer may be all right, so this was no try."""
+        self.tries += 1
 
     def free(self, failed: bool, now: int) -> bool:
         """The peer has been asked. True if this failure has disabled it for a while (nginx logs that).

@@ -7,6 +7,7 @@ folder, numbers of temporary files, and boundaries of multipart answers,
 
 from __future__ import annotations
 
+import gzip
 import re
 import time
 from collections.abc import Callable
@@ -98,12 +99,15 @@ def _answer(response: Response, method: str, mask: Callable[[str], str]) -> dict
         elif name == "Server" and value in ("nginx", "pyresty", "openresty"):
             value = "NAME"
         headers.setdefault(name, []).append(mask(value))
+    body = response.body if response.status else response.raw
+    if response.get("Content-Encoding") == "gzip" and body:
+        body = gzip.decompress(body)  # how well it was compressed is no matter
     return {
         "version": response.version,
         "status": response.status,
         "reason": response.reason,
         "headers": dict(sorted(headers.items())),
-        "body": mask((response.body if response.status else response.raw).decode("utf-8", "backslashreplace")),
+        "body": mask(body.decode("utf-8", "backslashreplace")),
         "interim": response.interim,
         "complete": response.complete,
     }

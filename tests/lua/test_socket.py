@@ -64,8 +64,6 @@ def soon(condition: Callable[[], bool]) -> bool:
             "local q = ngx.socket.tcp() ngx.say(select(2, pcall(q.setoption, q, 'keepalive', 1)))",
             "socket is never created nor connected\n",
         ),
-        ("ngx.say(select(2, pcall(s.sslhandshake, s)))", "tcpsock:sslhandshake is not supported by pyresty yet\n"),
-        ("ngx.say(select(2, pcall(ngx.socket.udp)))", "ngx.socket.udp is not supported by pyresty yet\n"),
     ],
 )
 def test_newer(code: str, expected: str) -> None:

@@ -56,7 +56,7 @@ def test_busy() -> None:
 
     async def main() -> None:
         r = request()
-        calls = functions(SimpleNamespace(r=r))  # type: ignore[arg-type]
+        calls = functions(SimpleNamespace(queued=[], r=r))  # type: ignore[arg-type]
         u, theirs = await connected(r)
         assert u.peer is not None
         assert calls[LINE](u.number) == WAIT
@@ -99,7 +99,7 @@ def test_reader_killed() -> None:
 
     async def main() -> None:
         r = request()
-        calls = functions(SimpleNamespace(r=r))  # type: ignore[arg-type]
+        calls = functions(SimpleNamespace(queued=[], r=r))  # type: ignore[arg-type]
         u, theirs = await connected(r)
         assert u.peer is not None and calls[LINE](u.number) == WAIT
         u.peer.wait(5).cancel()
@@ -118,7 +118,7 @@ def test_other_request() -> None:
 
     async def main() -> None:
         r = request()
-        vm = SimpleNamespace(r=r)
+        vm = SimpleNamespace(queued=[], r=r)
         calls = functions(vm)  # type: ignore[arg-type]
         u, theirs = await connected(r)
         vm.r = request()

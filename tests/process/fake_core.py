@@ -28,6 +28,7 @@ from pyresty.config.errors import ConfigError  # noqa: E402
 from pyresty.process.cycle import first_log, open_cycle, report  # noqa: E402
 from pyresty.process.logs import ErrorLog, error_log, log_file  # noqa: E402
 from pyresty.process.master import Master  # noqa: E402
+from pyresty.process.shared_memory import Zone  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Config:
         self.daemon = given.get("daemon", False)
         self.master_process = given.get("master_process", True)
         self.worker_processes = given.get("worker_processes", 1)
+        self.privileged_agent = given.get("privileged_agent", False)
         self.pid = str(prefix / given.get("pid", "logs/nginx.pid"))
         self.user = tuple(given["user"]) if "user" in given else None
         self.env = given.get("env", [])
@@ -68,6 +70,7 @@ class Config:
         if "buffer" in given:
             self.access.buffered(given["buffer"], given.get("flush"))
         self.log_files = {self.access.path}
+        self.shared_memory: dict[str, Zone] = {}
         self.warnings: list[ConfigError] = []
         self.notices = given.get("notices", [])
         self.label = given.get("label", "")

@@ -40,7 +40,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
 
     def worker_id() -> int | None:
         """This worker's place, from 0; None before there are workers."""
-        return config.worker_id if config.worker is not None else None
+        return config.worker_id if config.worker is not None and config.worker_id >= 0 else None
 
     def worker_pids() -> tuple[int, ...]:
         """The process ids of all workers."""

@@ -37,8 +37,8 @@ def exit_code(r: Request, status: int, content: bool) -> int | None:
     if (r.header_sent or r.held is not None) and status > 0 and status not in CLOSING:
         send_header(r)
         return OK
-    if status == DECLINED and content:
-        return OK
+    if status == DECLINED:
+        return OK if content else DECLINED
     return None if status <= 0 else status
 
 

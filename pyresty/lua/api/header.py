@@ -98,6 +98,10 @@ def _set_listed(r: Request, name: bytes, low: bytes, values: tuple[bytes, ...]) 
     if not name:
         return
     headers = r.headers_out
+    if not headers and len(values) == 1:
+        if values[0]:
+            headers.append((name, escape_value(values[0])))
+        return
     entries = [(name, escape_value(value)) for value in values if value]
     if headers:
         places = [i for i, (key, _) in enumerate(headers) if key == name or key.lower() == low]
@@ -166,6 +170,24 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         values = get_header(vm.r, (_names.get(key) or header_name(key))[1])
         return tuple(values) if values else None
 
+    def name_in(r: Request, key: bytes) -> tuple[bytes, bytes]:
+        """As ``header_name``, where ``lua_transform_underscores_in_response_headers`` is off in some locations."""
+        if r.loc.conf["lua"].transform_underscores:
+            return header_name(key)
+        name = escape_name(key)
+        return name, name.lower()
+
+    def careful_set_header(key: bytes, *values: bytes) -> bytes | None:
+        assert vm.r is not None
+        return set_header(vm.r, *name_in(vm.r, key), values)
+
+    def careful_get_header(key: bytes) -> Any:
+        assert vm.r is not None
+        values = get_header(vm.r, name_in(vm.r, key)[1])
+        return tuple(values) if values else None
+
+    careful = vm.config.main["lua"].keeps_underscores  # type: ignore[attr-defined]
+
     def resp_headers(start: int, most: int, raw: bool) -> tuple[bytes, ...]:
         """At most ``most`` headers from number ``start`` on: name, value, name, value …"""
         assert vm.r is not None
@@ -190,6 +212,12 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         send_header(r)
         return True
 
+    def head_gone() -> bool:
+        """Whether the head has been sent, or could not be."""
+        r = vm.r
+        assert r is not None
+        return r.header_sent or r.filter_status is not None
+
     def get_status() -> int:
         """``ngx.status``."""
         r = vm.r
@@ -202,14 +230,15 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         assert r is not None
         r.status = int(status)
         r.err_status = 0
-        r.status_line = None
+        r.status_line = b"101 Switching Protocols" if status == 101 else None
 
     return {
-        "set_header": py_set_header,
-        "get_header": py_get_header,
+        "set_header": careful_set_header if careful else py_set_header,
+        "get_header": careful_get_header if careful else py_get_header,
         "resp_headers": resp_headers,
         "resp_headers_count": resp_headers_count,
         "send_head": send_head,
+        "head_gone": head_gone,
         "get_status": get_status,
         "set_status": set_status,
     }

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from ...http.body import RequestBody
 from ...http.dates import http_time
 from ...http.phases import begin
-from ...http.request import Request
+from ...http.request import ERROR, Request
 from ...http.subrequest import Subrequest, begin_subrequest, may_go_deeper
 from ...http.uri import UnsafeURI, parse_unsafe_uri
+from ...process.logs import DEBUG
+from ..scheduler import Exit
 
 if TYPE_CHECKING:
     from ..vm import LuaVM
@@ -60,6 +62,9 @@ def _run(r: Request, subs: list[Subrequest]) -> Answer | Awaitable[Answer]:
         adopt = r.server.config.lua.adopt
         for sub in subs:
             sub.lua = adopt(r.lua, sub.lua)
+    if r.loc.core.error_log.level >= DEBUG:
+        for sub in subs:
+            r.log(DEBUG, b'lua http subrequest "%s?%s"' % (sub.uri, sub.args or b""))
     waiting = [coro for sub in subs if (coro := begin_subrequest(sub)) is not None]
     if waiting:
         return _wait(r, subs, waiting)
@@ -79,6 +84,8 @@ async def _wait(r: Request, subs: list[Subrequest], waiting: list[Coroutine[Any,
 def _responses(subs: list[Subrequest]) -> Answer:
     answer: list[Any] = []
     for sub in subs:
+        if sub.truncated and sub.main.aborted:
+            raise Exit(ERROR)
         _response(sub, answer)
     return tuple(answer)
 

@@ -11,11 +11,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...http.request import Request
-from ...process.logs import ERR
-from ...upstream.address import BadAddress, parse_url
+from ...process.logs import DEBUG, ERR
+from ...upstream.address import is_inet
 from ..cosocket import ALL, ANY, LINE, SIZE, UNTIL, Answer, os_reason
 from ..socket_connect import connect
-from ..socket_object import BAD_REQUEST, CLOSED, CONNECTING, DIALLING, RESOLVING, WAIT, CoSocket, sockets
+from ..socket_object import (
+    BAD_REQUEST,
+    CLOSED,
+    CONNECTING,
+    DIALLING,
+    READING,
+    RESOLVING,
+    WAIT,
+    WRITING,
+    CoSocket,
+    sockets,
+)
 from ..socket_pool import POOLS, pool_for
 
 if TYPE_CHECKING:
@@ -37,14 +48,20 @@ def read(r: Request, number: int, timeout: float) -> asyncio.Future[Answer]:
     """Wait for what a call has found missing. ``timeout`` in milliseconds, 0 for the configured one."""
     peer = sockets[int(number)].peer
     assert peer is not None
-    return peer.wait(timeout / 1000 if timeout > 0 else r.loc.conf["lua"].socket_read_timeout)
+    seconds: float = timeout / 1000 if timeout > 0 else r.loc.conf["lua"].socket_read_timeout
+    if r.loc.core.error_log.enabled(DEBUG):
+        r.log(DEBUG, b"lua tcp socket read timeout: %d" % round(seconds * 1000))
+    return peer.wait(seconds)
 
 
 async def sent(r: Request, number: int, timeout: float) -> Answer:
     """Wait until the kernel has taken what ``socket_send`` was given."""
     u = sockets[int(number)]
     assert u.peer is not None
-    answer = await u.peer.sent(timeout / 1000 if timeout > 0 else r.loc.conf["lua"].socket_send_timeout)
+    seconds: float = timeout / 1000 if timeout > 0 else r.loc.conf["lua"].socket_send_timeout
+    if r.loc.core.error_log.enabled(DEBUG):
+        r.log(DEBUG, b"lua tcp socket send timeout: %d" % round(seconds * 1000))
+    answer = await u.peer.sent(seconds)
     if answer[0] is None and not u.write_closed:
         u.log(b"lua tcp socket write timed out")
         u.write_closed = True
@@ -65,6 +82,16 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
             r.log(ERR, text if u is None else text + u.where())
         return CLOSED
 
+    def busy(u: CoSocket, reading: bool, writing: bool) -> int:
+        """Which light thread uses the socket already, or will as soon as Lua has returned; 0 for none."""
+        code = u.busy(reading, writing)
+        if not code and vm.queued:
+            if reading and vm.asked(read, u.number):
+                return READING
+            if writing and vm.asked(sent, u.number):
+                return WRITING
+        return code
+
     def reader(number: int) -> Any:
         """The connection to read from, or why that is refused."""
         u = sockets.get(number)
@@ -75,17 +102,20 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
             return CONNECTING if u.connecting == DIALLING else closed(u, b"receive", number)
         if u.r is not vm.r:
             return BAD_REQUEST
-        if peer.reader is not None or u.connecting:
-            return u.busy(True, False) or peer
+        if peer.reader is not None or u.connecting or vm.queued:
+            return busy(u, True, False) or peer
         return peer
 
     def socket_bind(address: bytes) -> bool:
-        """Whether ``bind`` can use this address."""
+        """Whether ``bind`` can use this address: a numeric one, without a port."""
+        r = vm.r
+        assert r is not None
         try:
-            url = parse_url(address, 0, False)
-        except BadAddress:
+            good = is_inet(address) or bool(socket.inet_pton(socket.AF_INET6, address.decode("latin-1")))
+        except (OSError, ValueError):
             return False
-        return url.address is not None and not url.is_unix
+        r.log(DEBUG, b"lua tcp socket bind ip: " + address)
+        return good
 
     def socket_connect(number: int, key: bytes) -> Answer:
         """Prepare a connect: (1, number) if the pool had a connection, (0, number) if ``connect`` must make one.
@@ -100,10 +130,13 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
                 return (BAD_REQUEST,)
             if u.connecting:
                 return (CONNECTING,)
-            busy = u.busy(True, True)
-            if busy and busy != CLOSED:
-                return (busy,)
+            refused = busy(u, True, True)
+            if refused and refused != CLOSED:
+                return (refused,)
+            if u.peer is not None:
+                r.log(DEBUG, "lua tcp socket reconnect without shutting down")
             u.finalize()
+            r.log(DEBUG, "lua reuse socket upstream ctx")
         else:
             u = CoSocket(r)
         u.key = key
@@ -112,6 +145,9 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         if pool is not None:
             peer = pool.pop()
             if peer is not None:
+                if r.loc.core.error_log.enabled(DEBUG):
+                    at = id(peer), peer.sock.fileno()
+                    r.log(DEBUG, b"lua tcp socket get keepalive peer: using connection %016X, fd:%d" % at)
                 u.attach(peer)
                 return 1, u.number
         u.connecting = RESOLVING
@@ -120,7 +156,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
     def socket_line(number: int) -> Any:
         """``receive`` of a line: the line, WAIT, why it is refused, or (None, error, what there was)."""
         u = sockets.get(number)
-        if u is not None and u.r is vm.r and not u.read_closed:
+        if u is not None and u.r is vm.r and not u.read_closed and not vm.queued:
             peer = u.peer
             if peer is not None and peer.reader is None:
                 buf, pos = peer.buf, peer.pos
@@ -132,21 +168,18 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
                 peer.fresh = False
                 line = buf[pos:end]
                 return line.replace(b"\r", b"") if 13 in line else line
-        return reader(number)
+        peer = reader(number)
+        return peer if peer.__class__ is int else peer.want(LINE, 0) or WAIT
 
     def socket_receive(number: int, mode: float) -> Any:
         """``receive``: ``mode`` is a size, or -2 for everything."""
-        u = sockets.get(number)
-        if u is not None and u.r is vm.r and not u.read_closed:
-            peer = u.peer
-            if peer is not None and peer.reader is None:
-                if mode == -2:
-                    return peer.want(ALL, 0) or WAIT
-                size = int(mode)
-                if peer.size >= size:
-                    return peer.take(size)
-                return peer.want(SIZE, size) or WAIT
-        return reader(number)
+        peer = reader(number)
+        if peer.__class__ is int:
+            return peer
+        if mode == -2:
+            return peer.want(ALL, 0) or WAIT
+        size = int(mode)
+        return peer.take(size) if peer.size >= size else peer.want(SIZE, size) or WAIT
 
     def socket_any(number: int, size: float) -> Any:
         """``receiveany``."""
@@ -176,15 +209,19 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
             return CONNECTING if u.connecting == DIALLING else closed(u, b"send", number)
         if u.r is not vm.r:
             return BAD_REQUEST
-        return u.busy(False, True)
+        return busy(u, False, True)
 
     def socket_send(number: int, data: bytes) -> Any:
         """``send``: the number of bytes, WAIT if the peer is slow, why it is refused, or (None, error)."""
         u = sockets.get(number)
-        if u is None or u.peer is None or u.write_closed or u.r is not vm.r or u.peer.writer is not None:
+        if (
+            u is None or u.peer is None or u.write_closed or u.r is not vm.r or u.peer.writer is not None
+            or vm.queued
+        ):  # fmt: skip
             refused = socket_check_send(number)
-            assert refused
-            return refused
+            if refused:
+                return refused
+            assert u is not None and u.peer is not None
         if not data:
             return 0
         try:
@@ -199,7 +236,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
             return CONNECTING if u is not None and u.connecting == DIALLING else CLOSED
         if u.r is not vm.r:
             return BAD_REQUEST
-        refused = u.busy(True, True)
+        refused = busy(u, True, True)
         if not refused:
             u.finalize()
         return refused or 1
@@ -217,25 +254,37 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
             return CONNECTING if u is not None and u.connecting == DIALLING else CLOSED
         if u.r is not r:
             return BAD_REQUEST
-        if peer.reader is not None or peer.writer is not None:
-            refused = u.busy(True, True)
+        if peer.reader is not None or peer.writer is not None or vm.queued:
+            refused = busy(u, True, True)
             if refused:
                 return refused
+        if peer.size and not peer.fresh:
+            return b"unread data in buffer"
         if peer.size:
-            if not peer.fresh:
-                return b"unread data in buffer"
             u.finalize()
             return b"connection in dubious state"
         conf = r.loc.conf["lua"]
+        debug = r.loc.core.error_log.enabled(DEBUG)
         pool = POOLS.get(u.key)
         if pool is None:
             wanted: int = conf.socket_pool_size if size is None else int(size)
             if wanted <= 0:
                 return 0
-            pool = pool_for(u.key, wanted)
+            pool = pool_for(u.key, wanted, -1, vm.config.error_log)
+            if debug:
+                r.log(DEBUG, b'lua tcp socket keepalive create connection pool for key "%s"' % u.key)
+        if r.conn.worker.quitting:
+            r.log(DEBUG, b"lua tcp socket set keepalive while process exiting, closing connection %016X" % id(peer))
+            u.finalize()
+            return 1
         u.peer = None
         u.read_closed = u.write_closed = True
-        pool.put(peer, conf.socket_keepalive_timeout if timeout is None else max(timeout, 0) / 1000, u.pool is not None)
+        seconds = conf.socket_keepalive_timeout if timeout is None else max(timeout, 0) / 1000
+        if debug:
+            text = b"%d ms" % round(seconds * 1000) if seconds else b"unlimited"
+            r.log(DEBUG, b"lua tcp socket connection pool size: %d" % pool.size)
+            r.log(DEBUG, b"lua tcp socket keepalive timeout: " + text)
+        pool.put(peer, seconds, u.pool is not None)
         return 1
 
     def socket_reused(number: int) -> int:

@@ -20,12 +20,6 @@ async def sleep(r: Request, ms: float) -> tuple[Any, ...]:
     return ()
 
 
-async def yield_(r: Request) -> tuple[Any, ...]:
-    """``coroutine.yield()`` in the handler itself: let others run."""
-    await asyncio.sleep(0)
-    return ()
-
-
 def _seconds(number: float) -> int:
     """A number of Lua's as whole seconds; what is no number, or out of range, is at the end of the range."""
     try:
@@ -50,7 +44,6 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         return current
 
     return {
-        "now": lambda: int(time.time() * 1000) / 1000,
         "today": text("%Y-%m-%d", time.localtime),
         "localtime": text("%Y-%m-%d %H:%M:%S", time.localtime),
         "utctime": text("%Y-%m-%d %H:%M:%S", time.gmtime),
@@ -60,4 +53,6 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
     }
 
 
-OPERATIONS = {"sleep": sleep, "yield": yield_}
+OPERATIONS = {"sleep": sleep}
+#: What OpenResty writes to its log, at level debug, when the thread that waits is killed.
+KILLED = {"sleep": "lua clean up the timer for pending ngx.sleep"}

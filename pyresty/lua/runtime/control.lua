@@ -8,8 +8,11 @@ local wait, py = rt.wait, rt.py
 local bad_argument, require_phase, require_request, check_string = rt.bad_argument, rt.require_phase, rt.require_request, rt.check_string
 
 local OP_EXIT, OP_EXEC, OP_REDIRECT = rt.ops.exit, rt.ops.exec, rt.ops.redirect
-local ENDING = rt.phases("rewrite access content")
-local EXITING = rt.phases("rewrite access content timer header_filter balancer")
+local ENDING = rt.phases("server_rewrite rewrite access precontent content")
+local EXITING = rt.phases("server_rewrite rewrite access precontent content timer header_filter balancer proxy_ssl_cert proxy_ssl_verify ssl_client_hello ssl_certificate")
+
+-- Phases without a response of their own: the status is the handler's code.
+local BARE = rt.phases("proxy_ssl_cert proxy_ssl_verify ssl_client_hello ssl_certificate")
 local ERR = 4
 
 -- Statuses that say that the connection is of no use any more: they end it whatever has been sent.
@@ -30,6 +33,17 @@ rawset(ngx, "exit", function(status)
         error("bad argument to 'ngx.exit': does not accept NGX_AGAIN or NGX_DONE", 2)
     end
     require_phase(EXITING, 2)
+    if BARE[r.phase] then
+        return wait(rt.ops.exit_bare, status)
+    end
+    if r.phase == "header_filter" then
+        return rt.exit_filter(status)
+    elseif r.phase == "balancer" then
+        return py.balancer_exit(status)
+    end
+    if status ~= -1 and not CLOSING[status] then
+        rt.check_abortable(r, 2)
+    end
     if status >= 300 and not CLOSING[status] and rt.head_sent(r) then
         local sent = py.get_status()
         if status ~= sent then
@@ -51,6 +65,7 @@ rawset(ngx, "exec", function(...)
         error("The uri argument is empty", 2)
     end
     local r = require_phase(ENDING, 2)
+    rt.check_abortable(r, 2)
     if not py.safe_uri(uri) then
         error("unsafe uri", 2)
     end
@@ -85,6 +100,7 @@ rawset(ngx, "redirect", function(...)
         status = 302
     end
     local r = require_phase(ENDING, 2)
+    rt.check_abortable(r, 2)
     if rt.head_sent(r) then
         error("attempt to call ngx.redirect after sending out the headers", 2)
     end
@@ -97,5 +113,6 @@ end)
 
 rawset(ngx, "get_phase", function()
     local r = rt.r
-    return r and r.phase or "init"
+    local phase = r and r.phase or "init"
+    return phase == "ssl_certificate" and "ssl_cert" or phase
 end)

@@ -29,7 +29,7 @@ end
 
 -- Whether coroutine.* is our own here: filters, and code that belongs to no request, have the standard one.
 local STANDARD = { init = true, header_filter = true, body_filter = true }
-local YIELDABLE = { rewrite = true, access = true, content = true, timer = true }
+local YIELDABLE = rt.phases(rt.YIELDING)
 
 local function ours(level)
     local r = rt.r
@@ -49,6 +49,16 @@ local function is_lua(fn)
     local info = getinfo(fn, "S")
     return info.what ~= "C" and info.source ~= "=(pyresty)"
 end
+rt.is_lua = is_lua
+
+-- A coroutine of which our own scheduler knows: the user's yields in it don't end at whoever resumed it.
+function rt.own_coroutine(co)
+    user_threads[co] = true
+end
+
+function rt.is_own(co)
+    return user_threads[co] or boxes[co]
+end
 
 local user = {}
 
@@ -65,6 +75,10 @@ function user.create(fn)
 end
 
 local function state(co)
+    local info = rt.threads[co]
+    if info then
+        return info.status
+    end
     return killed[co] and "dead" or co_status(co)
 end
 

@@ -14,11 +14,11 @@ local ERR = 4
 local MAX_HEADERS = 100
 
 -- Whether the head has been sent. If something has been printed it is sent now, unless the output is held until its length is known;
--- the state is kept, so that what is printed next is not taken for all there is.
+-- the state is kept, so that what is printed next is not taken for all there is. (With Lua filters what has been printed is on its way.)
 local function head_sent(r)
     if r.sent then
         rt.keep(r)
-        return py.send_head()
+        return r.filtered and py.head_gone() or not r.filtered and py.send_head()
     end
     return false
 end

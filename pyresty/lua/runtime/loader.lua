@@ -162,6 +162,7 @@ function rt.keep_globals()
     end
     inherit.__index = kept
     standard.ngx, standard.ndk = ngx, ndk
+    standard["resty.core"] = rt.require("resty.core")
 end
 
 -- With lua_code_cache off, `number` is the factory of init_by_lua.

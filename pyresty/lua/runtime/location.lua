@@ -8,7 +8,7 @@ local wait, ops, py = rt.wait, rt.ops, rt.py
 local OP_CAPTURE, OP_PLAIN = ops.capture, ops.capture_plain
 local method_names = rt.method_names
 
-local PHASES = rt.phases("rewrite access content")
+local PHASES = rt.phases("server_rewrite rewrite access precontent content")
 local SHARE, COPY, FORWARD = 1, 2, 4
 
 local function flatten(flat, n, options, what, index)
@@ -147,9 +147,12 @@ local function responses(flat, at, count)
     return res, responses(flat, next_at, count - 1)
 end
 
--- The results of plain subrequests. Most have one header, and then no table is needed in between.
+-- The results of plain subrequests. Most have one header, and then no table is needed in between; each level of the recursion has all that
+-- is left on the stack, so it is for a few only.
+local FEW = 16
+
 local function plain(left, status, truncated, body, count, key, value, ...)
-    if count == 1 then
+    if count == 1 and left <= FEW then
         local res = { status = status, truncated = truncated, body = body, header = { [key] = value } }
         if left == 1 then
             return res

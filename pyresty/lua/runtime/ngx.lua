@@ -33,16 +33,30 @@ local contexts = {
     init = "init_by_lua*",
     init_worker = "init_worker_by_lua*",
     set = "set_by_lua*",
+    server_rewrite = "server_rewrite_by_lua*",
     rewrite = "rewrite_by_lua*",
     access = "access_by_lua*",
+    precontent = "precontent_by_lua*",
     content = "content_by_lua*",
     log = "log_by_lua*",
     timer = "ngx.timer",
     header_filter = "header_filter_by_lua*",
     body_filter = "body_filter_by_lua*",
     balancer = "balancer_by_lua*",
+    proxy_ssl_cert = "proxy_ssl_certificate_by_lua*",
+    proxy_ssl_verify = "proxy_ssl_verify_by_lua*",
+    ssl_client_hello = "ssl_client_hello_by_lua*",
+    ssl_certificate = "ssl_certificate_by_lua*",
     exit_worker = "exit_worker_by_lua*",
 }
+
+function rt.context(phase)
+    return contexts[phase] or phase
+end
+
+-- Phases that may wait (lua-nginx-module's NGX_HTTP_LUA_CONTEXT_YIELDABLE).
+rt.YIELDING = "server_rewrite rewrite access precontent content timer ssl_certificate ssl_client_hello ssl_session_fetch "
+    .. "proxy_ssl_cert proxy_ssl_verify"
 
 -- phases("rewrite access content") → the set to give to rt.require_phase.
 function rt.phases(text)
@@ -67,7 +81,7 @@ function rt.require_phase(set, level)
 end
 
 -- Phases that belong to no request of a client.
-local NO_CLIENT = rt.phases("init_worker timer exit_worker")
+local NO_CLIENT = rt.phases("init_worker timer exit_worker ssl_client_hello ssl_certificate")
 
 -- The request's state, for functions that only need some request.
 function rt.require_request(level)

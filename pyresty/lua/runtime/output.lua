@@ -1,4 +1,5 @@
--- ngx.say, ngx.print, ngx.flush, ngx.eof, ngx.send_headers. What is printed is gathered here and crosses to Python once.
+-- ngx.say, ngx.print, ngx.flush, ngx.eof, ngx.send_headers. What is printed is gathered here and crosses to Python once;
+-- where Lua filters are to see it (r.filtered), each piece crosses as it is printed.
 -- https://github.com/openresty/lua-nginx-module#ngxprint
 
 local rt = ...
@@ -7,10 +8,11 @@ local type, select, tostring, pairs, rawset, error = type, select, tostring, pai
 local floor, huge = math.floor, math.huge
 local bad_argument, require_phase = rt.bad_argument, rt.require_phase
 local py, wait = rt.py, rt.wait
-local OP_FLUSH, OP_OUTPUT = rt.ops.flush, rt.ops.output
+local isyieldable = coroutine.isyieldable
+local OP_FLUSH, OP_OUTPUT, OP_FILTER = rt.ops.flush, rt.ops.output, rt.ops.filter
 local null = ngx.null
 
-local PHASES = rt.phases("rewrite access content")
+local PHASES = rt.phases("server_rewrite rewrite access precontent content")
 
 -- Bytes of output that are gathered before they are sent on.
 local SEND_BYTES = 65536
@@ -20,8 +22,8 @@ local function text_of(value)
     return value == 0 and "0" or tostring(value)
 end
 
--- A table is written as the concatenation of its elements, recursively; it must be an array.
-local function put_table(out, t, n, name, depth)
+-- A table is written as the concatenation of its elements, recursively; it must be an array, if `strict` of strings and numbers only.
+local function put_table(out, t, n, depth, strict)
     local max = 0
     for key in pairs(t) do
         if type(key) ~= "number" or key < 1 or floor(key) ~= key then
@@ -36,24 +38,25 @@ local function put_table(out, t, n, name, depth)
         local kind = type(value)
         if kind == "string" then
             out:put(value)
-        elseif kind == "number" or kind == "boolean" or kind == "nil" then
+        elseif kind == "number" or not strict and (kind == "boolean" or kind == "nil") then
             out:put(text_of(value))
         elseif kind == "table" then
-            put_table(out, value, n, name, depth + 1)
-        elseif value == null then
+            put_table(out, value, n, depth + 1, strict)
+        elseif not strict and value == null then
             out:put("null")
         else
             bad_argument(n, "bad data type " .. kind .. " found", depth)
         end
     end
 end
+rt.put_table = put_table
 
-local function put_other(out, value, n, name)
+local function put_other(out, value, n)
     local kind = type(value)
     if kind == "number" or kind == "boolean" or kind == "nil" then
         out:put(text_of(value))
     elseif kind == "table" then
-        put_table(out, value, n, name, 4)
+        put_table(out, value, n, 4)
     elseif value == null then
         out:put("null")
     else
@@ -61,14 +64,7 @@ local function put_other(out, value, n, name)
     end
 end
 
-local function begin(r)
-    if r.eof then
-        return nil, "seen eof"
-    end
-    r.sent = true
-end
-
-local function ready(name)
+local function ready()
     local r = rt.r
     if not r or not PHASES[r.phase] then
         require_phase(PHASES, 3)
@@ -76,28 +72,37 @@ local function ready(name)
     return r
 end
 
-local function print_all(r, name, newline, ...)
+-- The arguments of one call, so that a bad one leaves nothing behind.
+local pieces = require("string.buffer").new(256)
+
+local function print_all(r, newline, ...)
     if r.eof then
-        return nil, "seen eof"
+        return nil, r.eof
     end
     local out = r.out
-    for i = 1, select("#", ...) do
-        local value = select(i, ...)
-        if type(value) == "string" then
-            out:put(value)
-        else
-            put_other(out, value, i, name)
+    local n = select("#", ...)
+    if n == 1 and type((...)) == "string" then
+        out:put((...))
+    else
+        pieces:reset()
+        for i = 1, n do
+            local value = select(i, ...)
+            if type(value) == "string" then
+                pieces:put(value)
+            else
+                put_other(pieces, value, i)
+            end
         end
+        out:put(pieces)
     end
     if newline then
         out:put("\n")
     end
     r.sent = true
-    if not r.lazy_header and rt.eager then
-        rt.eager(r)
-    end
     local size = #out
-    if size > SEND_BYTES then
+    if r.filtered and isyieldable() then
+        return wait(OP_FILTER, out:get())
+    elseif size > SEND_BYTES then
         return wait(OP_OUTPUT)
     elseif size == 0 then
         rt.head_sent(r)
@@ -106,11 +111,11 @@ local function print_all(r, name, newline, ...)
 end
 
 rawset(ngx, "say", function(...)
-    return print_all(ready("say"), "say", true, ...)
+    return print_all(ready(), true, ...)
 end)
 
 rawset(ngx, "print", function(...)
-    return print_all(ready("print"), "print", false, ...)
+    return print_all(ready(), false, ...)
 end)
 
 rawset(ngx, "flush", function(...)
@@ -122,9 +127,9 @@ rawset(ngx, "flush", function(...)
     if n == 1 and type(wait_for_it) ~= "boolean" then
         bad_argument(1, "boolean expected, got " .. type(wait_for_it), 2)
     end
-    local r = ready("flush")
+    local r = ready()
     if r.eof then
-        return nil, "seen eof"
+        return nil, r.eof
     end
     if not r.sent then
         return nil, "nothing to flush"
@@ -136,17 +141,17 @@ rawset(ngx, "eof", function(...)
     if select("#", ...) ~= 0 then
         error("no argument is expected", 2)
     end
-    local r = ready("eof")
+    local r = ready()
     if r.eof then
-        return nil, "seen eof"
+        return nil, r.eof
     end
-    r.eof = true
+    r.eof = "seen eof"
     r.sent = true
     return wait(rt.ops.eof)
 end)
 
 rawset(ngx, "send_headers", function()
-    local r = ready("send_headers")
+    local r = ready()
     if r.sent then
         return 1
     end

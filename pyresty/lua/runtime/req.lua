@@ -12,7 +12,7 @@ local py, wait = rt.py, rt.wait
 local get_args = py.get_args
 
 local OP_JUMP = rt.ops.jump
-local JUMPING = rt.phases("rewrite")
+local JUMPING = rt.phases("server_rewrite rewrite")
 local MAX = 100
 
 local req = {}
@@ -145,7 +145,7 @@ function req.set_uri(...)
         end
     end
     if n >= 2 and check_boolean(jump, 2, 2) then
-        rt.require_phase(JUMPING, 2)
+        rt.check_abortable(rt.require_phase(JUMPING, 2), 2)
         r.exited = true
         return wait(OP_JUMP, uri)
     end

@@ -9,7 +9,7 @@ local py, wait, req = rt.py, rt.wait, ngx.req
 local new_buffer = require("string.buffer").new
 
 local OP_READ_BODY = rt.ops.read_body
-local READING = rt.phases("rewrite access content")
+local READING = rt.phases("server_rewrite rewrite access precontent content")
 local MAX_ARGS = 100
 
 local function no_arguments(n)

@@ -2,8 +2,9 @@
 --
 -- Python calls start() to run a handler and resume() when what it waited for is there; both answer with
 --     code, rid, out, ...
--- code 0: done (then the handler's first result); code -1: failed (then message with traceback); code > 0: an operation to carry
--- out (then the thread's number and the operation's arguments). rid is the number under which this request's state is kept, 0 if it
+-- code 0: done (then the handler's first result); code -1: failed (then message with traceback); code -2: there is no such chunk; code
+-- -3: the handler has several threads, which wait for what they have queued (thread.lua); code > 0: an operation to carry out (then the
+-- thread's number and the operation's arguments). rid is the number under which this request's state is kept, 0 if it
 -- is not; out is what the handler has printed since the last crossing, nil for nothing.
 -- Only numbers, strings, booleans and nil cross: a Lua object held by Python may outlive its coroutine, and that crashes.
 
@@ -16,9 +17,11 @@ local getinfo = debug.getinfo
 local new_buffer = require("string.buffer").new
 local find = string.find
 
-local FINISHED, USER, KILLED = 0, -1, -2 -- first value of a yield: the handler is done; the user's own yield; an error to be passed up
-rt.USER, rt.KILLED = USER, KILLED
-local OP_YIELD = rt.ops.yield
+-- The first value of a yield that is no operation: the handler is done; the user's own yield; an error to be passed up; a thread to
+-- start; to wait for one.
+local FINISHED, USER, KILLED, SPAWN, WAIT = 0, -1, -2, -3, -4
+rt.FINISHED, rt.USER, rt.KILLED, rt.SPAWN, rt.WAIT = FINISHED, USER, KILLED, SPAWN, WAIT
+rt.GROUP = -3
 
 rt.parent = setmetatable({}, { __mode = "kv" }) -- user coroutine → the coroutine that resumed it
 
@@ -38,6 +41,7 @@ local function new_state()
     end
     return { out = new_buffer(256), id = 0, sent = false, exited = false }
 end
+rt.new_state = new_state
 
 local function keep(r)
     if r.id == 0 then
@@ -61,8 +65,8 @@ local function drop(r)
         free_ids[#free_ids + 1] = r.id
         r.id = 0
     end
-    r.ctx, r.env, r.loaded, r.arg, r.threads, r.on_abort, r.draft = nil, nil, nil, nil, nil, nil, nil
-    r.sent, r.exited, r.eof = false, false, nil
+    r.ctx, r.env, r.loaded, r.arg, r.group, r.on_abort, r.draft = nil, nil, nil, nil, nil, nil, nil
+    r.sent, r.exited, r.eof, r.watch, r.filtered = false, false, nil, nil, nil
     r.out:reset()
     if nfree_states < 256 then
         nfree_states = nfree_states + 1
@@ -125,8 +129,8 @@ local function walk(co, level)
         end
         level = level + 1
         if info.short_src == "(pyresty)" or find(info.short_src, "^%[builtin") then
-            if #lines > 0 and lines[#lines] == "\t[C]: in function 'error'" then
-                lines[#lines] = nil
+            if #lines > 0 and find(lines[#lines], "\t[C]:", 1, true) == 1 then
+                lines[#lines] = nil -- what our own code called
             end
             ours = info.namewhat ~= "" and "\t[C]: in function '" .. info.name .. "'" or "\t[C]: ?"
         else
@@ -144,7 +148,7 @@ end
 rt.walk = walk
 
 -- Phases that OpenResty runs without a coroutine.
-local PLAIN = { init = true, init_worker = true, set = true, log = true }
+local PLAIN = { init = true, init_worker = true, exit_worker = true, set = true, log = true, header_filter = true, body_filter = true, balancer = true }
 rt.PLAIN = PLAIN
 
 local function failure(co, err, r)
@@ -168,6 +172,9 @@ local function failure(co, err, r)
         end
         level = level + 1
         chain = rt.parent[chain]
+        if r.group and chain == r.group.entry and not r.group.entry_alive then
+            break
+        end
     end
     return message .. "\n" .. table.concat(parts, "\n")
 end
@@ -176,7 +183,8 @@ rt.failure = failure
 local function finish(r, result)
     local out = take_out(r)
     local rid = 0
-    if r.ctx or r.env or r.threads or r.on_abort then
+    if r.ctx or r.env then
+        r.watch = nil
         rid = keep(r)
     else
         drop(r)
@@ -184,26 +192,18 @@ local function finish(r, result)
     rt.r = nil
     return 0, rid, out, result
 end
+rt.finish, rt.take_out = finish, take_out
 
-local function after(r, co, ok, op, ...)
-    if not ok then
-        rt.r = nil
-        return -1, keep(r), take_out(r), failure(co, op, r)
+local function idle_again(co)
+    if nidle < 128 then
+        nidle = nidle + 1
+        idle[nidle] = co
     end
-    if op == FINISHED then
-        if nidle < 128 then
-            nidle = nidle + 1
-            idle[nidle] = co
-        end
-        return finish(r, (...))
-    end
-    if op == USER then
-        op = OP_YIELD
-    elseif op == KILLED then
-        local err, origin = ...
-        rt.r = nil
-        return -1, keep(r), take_out(r), failure(origin, err, r)
-    end
+end
+rt.idle_again = idle_again
+
+-- A number for a thread that waits.
+local function new_tid(co, r)
     local tid = free_tids[#free_tids]
     if tid then
         free_tids[#free_tids] = nil
@@ -212,6 +212,33 @@ local function after(r, co, ok, op, ...)
         tid = last_tid
     end
     waiting_co[tid], waiting_r[tid] = co, r
+    return tid
+end
+rt.new_tid = new_tid
+
+local function after(r, co, ok, op, ...)
+    if r.group then
+        return rt.group_after(r, co, ok, op, ...)
+    end
+    if not ok then
+        rt.r = nil
+        return -1, keep(r), take_out(r), failure(co, op, r)
+    end
+    if op == FINISHED then
+        idle_again(co)
+        return finish(r, (...))
+    end
+    if op == USER then -- nobody else is waiting for a turn
+        return after(r, co, co_resume(co))
+    elseif op == KILLED then
+        local err, origin = ...
+        rt.r = nil
+        return -1, keep(r), take_out(r), failure(origin, err, r)
+    elseif op == SPAWN or (r.watch and not PLAIN[r.phase]) then
+        rt.new_group(r, co)
+        return rt.group_after(r, co, ok, op, ...)
+    end
+    local tid = new_tid(co, r)
     rt.r = nil
     return op, keep(r), take_out(r), tid, ...
 end
@@ -238,8 +265,9 @@ local function launch(answer, r, chunk)
     return answer(r, co, co_resume(co, box))
 end
 
--- Run handler number `chunk` in phase `phase` for the request whose state is kept as `rid` (0 for none).
-function rt.start(phase, chunk, rid, sent)
+-- Run handler number `chunk` in phase `phase` for the request whose state is kept as `rid` (0 for none). `watch`: the client's going away
+-- ends it (lua_check_client_abort).
+function rt.start(phase, chunk, rid, sent, watch)
     local r
     if rid ~= 0 then
         r = states[rid]
@@ -248,6 +276,7 @@ function rt.start(phase, chunk, rid, sent)
     end
     r.phase = phase
     r.sent = sent
+    r.watch = watch
     return launch(after, r, chunk)
 end
 
@@ -279,6 +308,10 @@ function rt.resume(tid, ...)
     free_tids[#free_tids + 1] = tid
     rt.r = r
     rt.turn = rt.turn + 1
+    if r.group then
+        rt.group_resumed(r.group, co, tid)
+        return rt.run_in_group(r.group, co, ...)
+    end
     return after(r, co, co_resume(co, ...))
 end
 
@@ -288,6 +321,10 @@ function rt.cancel(tid)
         waiting_co[tid], waiting_r[tid] = nil, nil
         free_tids[#free_tids + 1] = tid
     end
+end
+
+function rt.state(rid)
+    return states[rid]
 end
 
 -- The request has ended: forget its state.

@@ -3,19 +3,34 @@
 
 local rt = ...
 
-local type, rawset, error, select = type, rawset, error, select
+local ffi = require("ffi")
+local type, rawset, error, select, floor = type, rawset, error, select, math.floor
 local wait, py, check_number = rt.wait, rt.py, rt.check_number
-local SLEEPING = rt.phases("rewrite access content timer")
+local SLEEPING = rt.phases(rt.YIELDING)
 local OP_SLEEP = rt.ops.sleep
-local read_clock = py.now
+local C = ffi.C
 
+ffi.cdef [[
+typedef struct { uint32_t seconds, high; int32_t nanoseconds, padding; } pyresty_timespec;
+int pyresty_clock_gettime(int, pyresty_timespec *) __asm__("clock_gettime");
+]]
+
+local REALTIME = 0 -- the same number on every system
+local clock = ffi.new("pyresty_timespec")
 local seen, current = -1, 0
 
-local function now()
+-- The time in milliseconds since the epoch.
+local function now_ms()
     if seen ~= rt.turn then
-        seen, current = rt.turn, read_clock()
+        C.pyresty_clock_gettime(REALTIME, clock)
+        seen, current = rt.turn, clock.seconds * 1000 + floor(clock.nanoseconds / 1000000)
     end
     return current
+end
+rt.now_ms = now_ms
+
+local function now()
+    return now_ms() / 1000
 end
 
 local function seconds()

@@ -1,4 +1,4 @@
--- ngx.var, ngx.ctx and ngx.arg. https://github.com/openresty/lua-nginx-module#ngxvarvariable
+-- ngx.var and ngx.ctx. https://github.com/openresty/lua-nginx-module#ngxvarvariable
 
 local rt = ...
 
@@ -10,7 +10,7 @@ local NO_REQUEST = "no request found"
 
 rawset(ngx, "var", setmetatable({}, {
     __index = function(_, key)
-        rt.require_request(3)
+        rt.require_request(2)
         if type(key) == "number" then
             return py.get_capture(key)
         end
@@ -20,7 +20,7 @@ rawset(ngx, "var", setmetatable({}, {
         return get_var(key)
     end,
     __newindex = function(_, key, value)
-        rt.require_request(3)
+        rt.require_request(2)
         if type(key) ~= "string" then
             error("bad variable name", 2)
         end
@@ -58,11 +58,3 @@ rt.setters.ctx = function(value)
     r.ctx = value
 end
 
-rawset(ngx, "arg", setmetatable({}, {
-    __index = function(_, number)
-        if rt.require_request(2).phase ~= "set" then
-            error("API disabled in the current context", 2)
-        end
-        return type(number) == "number" and py.get_arg(number) or nil
-    end,
-}))

@@ -216,6 +216,9 @@ _CAPTURES = {
         "local n = 0 for i = 1, 100 do local r = ngx.location.capture('/returns?' .. i) "
         "if r.body == 'returned ' .. i then n = n + 1 end end ngx.say(n)"
     ),
+    "two-hundred-at-once": (
+        "local t = {} for i = 1, 200 do t[i] = {'/returns?' .. i} end local r = {ngx.location.capture_multi(t)} ngx.say(#r, ' ', r[200].body)"
+    ),
     "sixty": "local n = 0 for i = 1, 60 do local r = ngx.location.capture('/seen') n = n + r.status end ngx.say(n)",
     "in-coroutine": (
         "local co = coroutine.wrap(function() local r = ngx.location.capture('/returns') return r.body end) "

@@ -3,7 +3,7 @@
 -- them apart.
 
 local concat, find, gmatch, sub = table.concat, string.find, string.gmatch, string.sub
-local tostring = tostring
+local type, tostring, pcall, require = type, tostring, pcall, require
 local ngx = ngx
 
 local uri = require "resty.http.uri"
@@ -68,9 +68,27 @@ local function no_tunnel(status)
 end
 
 
+-- A text that tells apart what a client shows of itself, "" for nothing; or nil and an error.
+local function identity(cert, key)
+    if not cert or not key then
+        return ""
+    elseif type(cert) ~= "cdata" then
+        return nil, "bad ssl_client_cert: cdata expected, got " .. type(cert)
+    elseif type(key) ~= "cdata" then
+        return nil, "bad ssl_client_priv_key: cdata expected, got " .. type(key)
+    end
+    local here, tls = pcall(require, "pyresty.tls")
+    return here and tls.identity(cert, key) or tostring(cert) .. tostring(key)
+end
+
+
 local function handshake(client, options)
-    if options.ssl_client_cert or options.ssl_client_priv_key then
-        return nil, "ssl_client_cert and ssl_client_priv_key are not supported yet"
+    local cert, key = options.ssl_client_cert, options.ssl_client_priv_key
+    if cert and key then
+        local ok, err = client.sock:setclientcert(cert, key)
+        if not ok then
+            return nil, "could not set client certificate: " .. err
+        end
     end
     return client.sock:sslhandshake(options.ssl_reused_session, options.ssl_server_name,
                                     options.ssl_verify ~= false, options.ssl_send_status_req)
@@ -105,9 +123,14 @@ function _M.open(client, options)
         end
     end
 
+    local shown, err = identity(ssl and options.ssl_client_cert, options.ssl_client_priv_key)
+    if not shown then
+        return nil, err
+    end
     local pool = options.pool or concat({
         scheme or "", host, tostring(port), tostring(ssl), ssl and options.ssl_server_name or "",
         ssl and tostring(options.ssl_verify ~= false) or "", proxy_uri or "", ssl and authorization or "",
+        shown,
     }, ":")
     if options.pool_debug == true then
         ngx.log(ngx.DEBUG, "poolname: ", pool)
@@ -117,7 +140,7 @@ function _M.open(client, options)
     client.host, client.port, client.ssl, client.keepalive = host, port, ssl, true
     client.path_prefix, client.http_proxy_auth = nil, nil
 
-    local ok, err
+    local ok
     if proxy_uri then
         ok, err = sock:connect(proxy_host, proxy_port, socket_options)
         err = not ok and "failed to connect to: " .. proxy_host .. ":" .. proxy_port .. ": " .. err or nil

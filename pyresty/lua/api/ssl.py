@@ -1,0 +1,222 @@
+"""ngx.ssl, ngx.ssl.clienthello: https://github.com/openresty/lua-resty-core/blob/master/lib/ngx/ssl.md
+
+The one idea: until the handshake begins, what Lua sets goes into the Handshake of the request that runs (``HandshakeRequest``);
+what Lua asks is answered from the ClientHello, and afterwards from the connection.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ...tls import openssl, pem
+from ...tls.context import TLSError
+from ...tls.hello import GREASE
+from ...tls.settings import Verify
+from ...tls.transport import OPEN, TLSTransport
+
+if TYPE_CHECKING:
+    from ...tls.handshake import Handshake
+    from ..vm import LuaVM
+
+#: Numbers of the versions, as in the protocol.
+_VERSIONS = {"SSLv3": 0x300, "TLSv1": 0x301, "TLSv1.1": 0x302, "TLSv1.2": 0x303, "TLSv1.3": 0x304}
+_SUPPORTED_VERSIONS = 43
+_EARLY = b"not known before the handshake has begun"
+
+
+def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
+    """What the Lua side calls. Where they can fail they answer (None, error)."""
+
+    def connection() -> TLSTransport | None:
+        transport = vm.r.conn.transport if vm.r is not None else None
+        return transport if transport.__class__ is TLSTransport else None
+
+    def handshake() -> Handshake | None:
+        tls = connection()
+        return tls.handshake if tls is not None else None
+
+    def opened() -> TLSTransport | None:
+        tls = connection()
+        return tls if tls is not None and tls.state >= OPEN else None
+
+    # -- changing the handshake
+
+    def clear_certs() -> Any:
+        shaking = handshake()
+        if shaking is None:
+            return None, b"bad ssl conn"
+        shaking.cleared = True
+        shaking.certificates.clear()
+        shaking.keys.clear()
+        return True
+
+    def set_cert(text: bytes) -> Any:
+        """A certificate with its chain, in PEM."""
+        shaking = handshake()
+        if shaking is None:
+            return None, b"bad ssl conn"
+        shaking.certificates.append(text)
+        return True if len(shaking.keys) < len(shaking.certificates) else fits(shaking, b"SSL_use_certificate() failed")
+
+    def set_key(text: bytes) -> Any:
+        """A private key in PEM."""
+        shaking = handshake()
+        if shaking is None:
+            return None, b"bad ssl conn"
+        shaking.keys.append(text)
+        return True if len(shaking.certificates) < len(shaking.keys) else fits(shaking, b"SSL_use_PrivateKey() failed")
+
+    def fits(shaking: Handshake, failed: bytes) -> Any:
+        """Whether certificate and key belong together."""
+        try:
+            shaking.contexts()
+        except TLSError:
+            shaking.certificates.pop()
+            shaking.keys.pop()
+            return None, failed
+        return True
+
+    def verify_client(names: bytes | None, trusted: bytes | None, depth: float) -> Any:
+        """Ask for a client certificate that one of these CAs (PEM) has signed."""
+        shaking = handshake()
+        if shaking is None:
+            return None, b"bad ssl conn"
+        shaking.verify = Verify(names or b"", trusted or b"", int(depth))
+        return True
+
+    def set_protocols(names: bytes) -> Any:
+        """The protocols that may be spoken, with commas between."""
+        shaking = handshake()
+        if shaking is None:
+            return None, b"bad ssl conn"
+        shaking.protocols = frozenset(names.decode().split(",")) if names else frozenset()
+        return True
+
+    # -- looking at it
+
+    def server_name() -> Any:
+        tls = connection()
+        if tls is None:
+            return None, b"bad ssl conn"
+        return tls.hello.server_name if tls.hello is not None else None
+
+    def address(server: bool) -> Any:
+        """The packed address and its kind."""
+        r = vm.r
+        if r is None:
+            return None, None, b"bad request"
+        if connection() is None:
+            return None, None, b"bad ssl conn"
+        text = (r.conn.server_addr if server else r.conn.remote_addr).decode("utf-8", "surrogateescape")
+        if text.startswith("unix:"):
+            return text[5:].encode("utf-8", "surrogateescape"), b"unix", None
+        family = socket.AF_INET6 if ":" in text else socket.AF_INET
+        return socket.inet_pton(family, text), b"inet6" if ":" in text else b"inet", None
+
+    def server_port() -> Any:
+        tls = connection()
+        if tls is None:
+            return None, b"bad ssl conn"
+        name = tls.get_extra_info("sockname")
+        return name[1] if isinstance(name, tuple) else (None, b"unix domain has no port")
+
+    def version() -> Any:
+        """The number of the protocol: before the handshake, of what it will be."""
+        tls = connection()
+        if tls is None:
+            return None, b"bad ssl conn"
+        if tls.state >= OPEN:
+            return _VERSIONS.get(tls.object.version() or "", 0)
+        shaking = tls.handshake
+        if shaking is None or tls.hello is None:
+            return None, b"bad ssl conn"
+        listed = tls.hello.extensions.get(_SUPPORTED_VERSIONS, b"")[1:]
+        theirs = {listed[i] << 8 | listed[i + 1] for i in range(0, len(listed) - 1, 2)}
+        ours = shaking.protocols if shaking.protocols is not None else shaking.settings.values.protocols
+        numbers = [_VERSIONS[name] for name in ours if name in _VERSIONS]
+        shared = [n for n in numbers if (n in theirs if theirs else n <= tls.hello.version)]
+        return max(shared, default=tls.hello.version)
+
+    def extension(number: int) -> bytes | None:
+        tls = connection()
+        return tls.hello.extensions.get(int(number)) if tls is not None and tls.hello is not None else None
+
+    def extensions() -> bytes:
+        """The numbers of the ClientHello's extensions."""
+        tls = connection()
+        return b",".join(b"%d" % n for n in tls.hello.extensions) if tls is not None and tls.hello is not None else b""
+
+    def ciphers() -> bytes:
+        """The numbers of the ClientHello's cipher suites."""
+        tls = connection()
+        if tls is None or tls.hello is None:
+            return b""
+        return b",".join(b"%d" % number for number in tls.hello.all_ciphers if number not in GREASE)
+
+    def shared_ciphers(filtered: bool) -> Any:
+        tls = connection()
+        if tls is None or tls.hello is None:
+            return None, b"bad ssl conn"
+        shaking = tls.handshake
+        context = tls.object.context if tls.state >= OPEN else None
+        if shaking is not None:
+            context = shaking.settings.context
+        if context is None:
+            return None, b"bad ssl conn"
+        ours = {cipher["id"] & 0xFFFF for cipher in context.get_ciphers()}
+        return b",".join(b"%d" % n for n in tls.hello.all_ciphers if n in ours or (not filtered and n in GREASE))
+
+    def client_random() -> Any:
+        tls = connection()
+        if tls is None or tls.hello is None:
+            return None, b"bad ssl conn"
+        return tls.hello.random
+
+    def server_random() -> Any:
+        return secret(openssl.server_random)
+
+    def master_key() -> Any:
+        return secret(openssl.master_key)
+
+    def secret(get: Callable[[Any], bytes]) -> Any:
+        tls = opened()
+        if tls is None:
+            return None, b"bad ssl conn" if connection() is None else _EARLY
+        return (None, openssl.WHY_NOT.encode()) if openssl.WHY_NOT else get(tls.object)
+
+    def keying_material(length: float, label: bytes, context: bytes | None = None) -> Any:
+        tls = opened()
+        if tls is None:
+            return None, b"bad ssl conn" if connection() is None else _EARLY
+        if openssl.WHY_NOT:
+            return None, openssl.WHY_NOT.encode()
+        found = openssl.keying_material(tls.object, int(length), label, context)
+        return found if found is not None else (None, b"SSL_export_keying_material() failed")
+
+    # -- certificates and keys
+
+    def cert_pem_to_der(text: bytes) -> Any:
+        found = pem.certificates(text)
+        if not found:
+            return None, b"PEM_read_bio_X509_AUX() failed" if not found else b"PEM_read_bio_X509() failed"
+        return b"".join(found)
+
+    def cert_der_to_pem(der: bytes) -> Any:
+        return pem.certificate_pem(der) or (None, b"d2i_X509_bio() failed")
+
+    def key_pem_to_der(text: bytes, password: bytes | None = None) -> Any:
+        return pem.key_der(text, password) or (None, b"PEM_read_bio_PrivateKey() failed")
+
+    def key_der_to_pem(der: bytes) -> Any:
+        return pem.key_pem(der) or (None, b"d2i_PrivateKey_bio() failed")
+
+    return {
+        "ssl_" + function.__name__: function
+        for function in (
+            clear_certs, set_cert, set_key, verify_client, set_protocols, server_name, address, server_port, version,
+            extension, extensions, ciphers, shared_ciphers, client_random, server_random, master_key, keying_material,
+            cert_pem_to_der, cert_der_to_pem, key_pem_to_der, key_der_to_pem,
+        )
+    }  # fmt: skip

@@ -1,0 +1,43 @@
+"""Certificates that variables name: loaded for the handshake that asks for them, and remembered.
+
+https://nginx.org/en/docs/http/ngx_http_ssl_module.html#ssl_certificate
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ..process.logs import ERR
+from .context import TLSError, read_certificate, read_key
+from .handshake import Handshake, HandshakeRequest
+
+if TYPE_CHECKING:
+    from ..http.routing import Server
+    from ..http.template import Template
+    from .settings import Step
+
+
+def make_certifier(
+    server: Server, pairs: list[tuple[Template, Template]], conf_prefix: str, passwords: tuple[bytes, ...]
+) -> Step:
+    """The step that loads ``pairs``, certificates and keys; their paths are below ``conf_prefix``."""
+
+    def source(template: Template, r: HandshakeRequest) -> str:
+        text = template(r).decode("utf-8", "surrogateescape")
+        return text if text.startswith(("data:", "engine:", "store:")) else os.path.join(conf_prefix, text)
+
+    async def certify(handshake: Handshake) -> bool:
+        r = HandshakeRequest(handshake, server.root, b"")
+        for certificate, key in pairs:
+            if not certificate(r):
+                continue
+            try:
+                handshake.certificates.append(read_certificate(source(certificate, r)))
+                handshake.keys.append(read_key(source(key, r), passwords))
+            except TLSError as error:
+                handshake.user.worker.log(ERR, f"{error} while SSL handshaking", handshake.user)
+                return False
+        return True
+
+    return certify

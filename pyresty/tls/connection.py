@@ -1,0 +1,116 @@
+"""A client's connection on an address of ``listen … ssl``.
+
+The one idea: it is a Connection whose transport is TLS. The name in the ClientHello only chooses how to shake hands; whose
+request it is, its Host says, as over plain HTTP (``ngx_http_ssl_servername``, ``ngx_http_set_virtual_server``).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..http.codec import find_head_end
+from ..http.codec.rules import host_and_port
+from ..http.connection import Connection
+from ..http.phases import refuse, start
+from ..http.request import Request
+from ..http.timeouts import NEVER
+from ..process.logs import DEBUG, INFO
+from ..upstream.tls_client import handshake_log
+from .transport import OPEN, TLSTransport
+
+if TYPE_CHECKING:
+    from ..http.routing import Server
+    from ..http.worker import Address, HttpWorker
+    from .settings import ServerTLS
+
+#: nginx's status for a plain request where TLS is spoken.
+HTTP_TO_HTTPS = 497
+
+
+class TLSConnection(Connection):
+    """``not_tls`` is set for a client that began to speak in the clear; ``named`` is the server that the
+    ClientHello names, and ``negotiated`` the name.
+    """
+
+    __slots__ = ("named", "negotiated", "not_tls")
+
+    transport: TLSTransport
+
+    def __init__(self, worker: HttpWorker, address: Address) -> None:
+        super().__init__(worker, address)
+        self.negotiated: bytes | None = None
+        self.named: Server | None = None
+        self.not_tls = False
+
+    @property
+    def scheme(self) -> bytes:  # type: ignore[override]
+        """``$scheme``."""
+        return b"https" if self.transport.__class__ is TLSTransport else b"http"
+
+    @property
+    def default_port(self) -> int:  # type: ignore[override]
+        """The port that is not shown in redirects."""
+        return 443 if self.transport.__class__ is TLSTransport else 80
+
+    def choose_server(self, name: bytes) -> ServerTLS:
+        """How the server called ``name`` shakes hands, or the default server where none has that name."""
+        names = self.names
+        known = host_and_port(name)
+        if known is not None and known[0] and not names.simple:
+            found = names.named(known[0])
+            if found is not None:
+                self.negotiated = known[0]
+                self.named = found[0]
+                settings: ServerTLS = found[0].conf["ssl"].made
+                if settings.context is not None:
+                    return settings
+        default: ServerTLS = names.default.conf["ssl"].made
+        return default
+
+    def handshaked(self) -> None:
+        """The handshake is over: the time for the first head begins."""
+        worker = self.worker
+        worker.wheel.watch(self, self.loop.time() + self.names.default.core.client_header_timeout)
+        if worker.config.error_log.enabled(DEBUG):
+            tls = self.transport.object
+            worker.log(DEBUG, handshake_log(tls), self)
+            if tls.session_reused:
+                worker.log(DEBUG, "SSL reused session", self)
+
+    def _client_left(self) -> None:
+        if self.transport.__class__ is not TLSTransport or self.requests or self.buf or self.transport.state == OPEN:
+            super()._client_left()
+
+    def on_deadline(self) -> None:
+        """The wheel's call."""
+        if self.transport.__class__ is TLSTransport and self.transport.state < OPEN:
+            self.deadline = NEVER
+            self.timed_out = True
+            self.worker.log(INFO, "client timed out (110: Connection timed out) while SSL handshaking", self)
+            self._abort(self.names.default.root.core)
+        else:
+            super().on_deadline()
+
+    def _serve(self, data: bytes, pipelined: bool = False) -> None:
+        if not self.not_tls:
+            super()._serve(data, pipelined)
+            return
+        end = find_head_end(data, 0)
+        if end < 0:
+            self._incomplete(data, pipelined)
+            return
+        head = self._head(data[:end])
+        if head is None:
+            return
+        self.buf = data[end:]
+        self.requests += 1
+        self.deadline = NEVER
+        self.r = r = Request(self, head, time.time())
+        r.log(INFO, "client sent plain HTTP request to HTTPS port while reading client request headers")
+        start(r, refuse(r, HTTP_TO_HTTPS))
+
+
+def accept(worker: HttpWorker, address: Address) -> Any:
+    """The protocol for a new connection to ``address``."""
+    return TLSTransport(TLSConnection(worker, address))

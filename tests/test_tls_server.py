@@ -1,0 +1,558 @@
+"""``listen … ssl``: nginx and pyresty with the same conf and the same TLS clients.
+
+Where both can answer, both have to give the same response and the same line in the error log.
+https://nginx.org/en/docs/http/ngx_http_ssl_module.html
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from authority import Authority, needs_openssl
+from harness import REFERENCE, Server, http
+
+pytestmark = needs_openssl
+
+without_reference = pytest.mark.skipif(not os.access(REFERENCE, os.X_OK), reason="no nginx is installed")
+both = pytest.mark.parametrize(
+    "reference",
+    [pytest.param(False, id="pyresty"), pytest.param(True, id="reference", marks=without_reference)],
+)
+
+ONE = "ssl_certificate one.crt; ssl_certificate_key one.key;"
+TWO = "ssl_certificate two.crt; ssl_certificate_key two.key;"
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    authority = Authority(tmp_path_factory.mktemp("ca"))
+    authority.issue("one", "one.test", "one.test")
+    authority.issue("two", "two.test", "two.test")
+    authority.issue("client", "me")
+    authority.issue("revoked", "gone")
+    authority.self_signed("self", "stranger")
+    authority.encrypt("one", "secret")
+    authority.revoke("revoked")
+    return authority
+
+
+def serving(ca: Authority, text: str, *, reference: bool = False, **files: str | bytes) -> Server:
+    """A server around ``text``, what is inside ``http``; the CA's files are beside the conf."""
+    laid: dict[str, str | bytes] = {**ca.files(), "conf/passwords": "wrong\nsecret\n"}
+    laid["conf/one.enc.key"] = (ca.folder / "one.enc.key").read_text()
+    text = "ssl_protocols TLSv1.2 TLSv1.3;" + text
+    return Server(http(text), {**laid, **files}, reference=reference)
+
+
+def one_server(inside: str, names: str = "one.test") -> str:
+    return f"server {{ listen {{port}} ssl; server_name {names}; {inside} }}"
+
+
+class Client:
+    """A TLS client. ``certificate`` is the server's, in DER."""
+
+    def __init__(
+        self, ca: Authority, port: int, name: str | None = "one.test", *, client: str = "", session: ssl.SSLSession | None = None,
+        prepare: Callable[[ssl.SSLContext], object] = lambda context: None, context: ssl.SSLContext | None = None, address: str = "127.0.0.1",
+    ) -> None:  # fmt: skip
+        if context is None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            if client:
+                context.load_cert_chain(ca.path(client + ".crt"), ca.path(client + ".key"))
+            prepare(context)
+        self.context = context
+        raw = socket.create_connection((address, port), 10)
+        try:
+            self.sock = context.wrap_socket(raw, server_hostname=name, session=session)
+        except BaseException:
+            raw.close()
+            raise
+        self.file = self.sock.makefile("rb")
+
+    def ask(self, path: str = "/", host: str = "one.test", *, more: str = "") -> tuple[int, bytes]:
+        """Send a GET and read the answer: status and body."""
+        self.sock.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n".encode())
+        return self.read()
+
+    def read(self) -> tuple[int, bytes]:
+        status = int(self.file.readline().split()[1])
+        length = 0
+        while (line := self.file.readline().strip()) != b"":
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        return status, self.file.read(length)
+
+    @property
+    def certificate(self) -> bytes:
+        return self.sock.getpeercert(True) or b""
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        self.sock.close()
+
+
+def der(ca: Authority, name: str) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(Path(ca.path(name + ".crt")).read_text())
+
+
+def logged(server: Server, text: str) -> bool:
+    """Whether ``text`` comes to stand in the error log."""
+    end = time.monotonic() + 10
+    while text not in server.log_text():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+# -- who answers
+
+
+@both
+def test_the_name_sent_chooses_server_and_certificate(ca: Authority, reference: bool) -> None:
+    conf = one_server(ONE + " return 200 one;") + one_server(TWO + " return 200 two;", "two.test")
+    with serving(ca, conf, reference=reference) as server:
+        for name, body in (("one.test", b"one"), ("two.test", b"two"), ("other.test", b"one"), (None, b"one")):
+            with Client(ca, server.port, name) as client:
+                assert client.certificate == der(ca, body.decode())
+                assert client.ask(host=name or "nobody") == (200, body)
+
+
+@both
+def test_without_a_host_it_is_the_default_server_all_the_same(ca: Authority, reference: bool) -> None:
+    conf = one_server(ONE + " return 200 one;") + one_server(TWO + " return 200 two;", "two.test")
+    with serving(ca, conf, reference=reference) as server, Client(ca, server.port, "two.test") as client:
+        client.sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert client.certificate == der(ca, "two")
+        assert client.read() == (200, b"one")
+
+
+@both
+def test_variables(ca: Authority, reference: bool) -> None:
+    shown = (
+        "$scheme,$https,$ssl_protocol,$ssl_cipher,$ssl_server_name,$ssl_session_reused,$ssl_client_verify,$server_port"
+    )
+    with serving(ca, one_server(f'{ONE} return 200 "{shown}";'), reference=reference) as server:
+        port = str(server.port).encode()
+        with Client(ca, server.port) as client:
+            name = client.sock.cipher()
+            assert name is not None
+            want = b"https,on,TLSv1.3,%s,one.test,.,NONE,%s" % (name[0].encode(), port)
+            assert client.ask() == (200, want)
+
+
+@both
+def test_keep_alive_pipelining_and_a_large_file(ca: Authority, reference: bool) -> None:
+    big = os.urandom(3_000_001)
+    conf = one_server(ONE + " sendfile on; location / { root html; } location /hi { return 200 hi; }")
+    with serving(ca, conf, reference=reference, **{"html/big": big}) as server, Client(ca, server.port) as client:
+        assert client.ask("/hi") == (200, b"hi")
+        client.sock.sendall(b"GET /hi HTTP/1.1\r\nHost: a\r\n\r\n" * 3 + b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert [client.read()[1] for _ in range(3)] == [b"hi"] * 3
+        assert client.read() == (200, big)
+        assert client.ask("/hi", more="Connection: close\r\n") == (200, b"hi")
+        assert client.file.read() == b""  # the end, said by TLS itself
+
+
+@both
+def test_a_body_in_many_records(ca: Authority, reference: bool) -> None:
+    conf = one_server(
+        ONE + " location / { content_by_lua_block { ngx.req.read_body() ngx.print(#ngx.req.get_body_data()) } }"
+    )
+    with serving(ca, conf, reference=reference) as server, Client(ca, server.port) as client:
+        client.sock.sendall(b"POST / HTTP/1.0\r\nHost: a\r\nContent-Length: 9000\r\n\r\n")
+        for _ in range(9):
+            client.sock.sendall(b"x" * 1000)
+        client.file.readline()
+        assert client.file.read().endswith(b"\r\n\r\n9000")
+
+
+# -- what is no TLS
+
+
+@both
+def test_plain_http_to_the_tls_port(ca: Authority, reference: bool) -> None:
+    with serving(ca, one_server(ONE + " return 200 no;"), reference=reference) as server:
+        with socket.create_connection(("127.0.0.1", server.port), 10) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: one.test\r\n\r\n")
+            answer = sock.makefile("rb").read()
+        assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        assert b"<title>400 The plain HTTP request was sent to HTTPS port</title>" in answer
+        assert logged(
+            server,
+            "client sent plain HTTP request to HTTPS port while reading client request headers, client: 127.0.0.1, server: one.test",
+        )
+
+
+@both
+def test_error_page_497(ca: Authority, reference: bool) -> None:
+    conf = one_server(ONE + " error_page 497 https://$host/there?$scheme; return 200 no;")
+    with serving(ca, conf, reference=reference) as server:
+        with socket.create_connection(("127.0.0.1", server.port), 10) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: one.test\r\n\r\n")
+            answer = sock.makefile("rb").read()
+        assert answer.startswith(b"HTTP/1.1 302 ")
+        assert b"\r\nLocation: https://one.test/there?http\r\n" in answer
+
+
+@both
+def test_rubbish_is_logged_as_a_failed_handshake(ca: Authority, reference: bool) -> None:
+    with serving(ca, one_server(ONE), reference=reference) as server:
+        with socket.create_connection(("127.0.0.1", server.port), 10) as sock:
+            sock.sendall(b"\x16\x03\x01\x00\x05hello")
+            assert sock.makefile("rb").read()[:1] in (b"\x15", b"")
+        want = r"\[info\] .* SSL_do_handshake\(\) failed \(SSL: error:[0-9A-F]{8}:SSL routines::.*\) while SSL handshaking, client: 127\.0\.0\.1, server: 0\.0\.0\.0:\d+"
+        assert logged(server, "while SSL handshaking")
+        assert any(re.search(want, entry) for entry in server.error_log())
+
+
+@both
+def test_a_client_that_leaves_during_the_handshake(ca: Authority, reference: bool) -> None:
+    with serving(ca, one_server(ONE), reference=reference) as server:
+        with socket.create_connection(("127.0.0.1", server.port), 10) as sock:
+            sock.sendall(b"\x16\x03\x01\x02\x00\x01")
+        assert logged(server, "peer closed connection in SSL handshake while SSL handshaking, client: 127.0.0.1")
+
+
+@both
+def test_no_common_protocol(ca: Authority, reference: bool) -> None:
+    def old(context: ssl.SSLContext) -> None:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    with serving(ca, one_server(ONE + " ssl_protocols TLSv1.3;"), reference=reference) as server:
+        with pytest.raises(ssl.SSLError, match="(?i)protocol.version"):
+            Client(ca, server.port, prepare=old)
+        assert logged(server, "SSL_do_handshake() failed (SSL: error:0A000102:SSL routines::unsupported protocol)")
+
+
+@both
+def test_a_client_that_says_nothing(ca: Authority, reference: bool) -> None:
+    with serving(ca, one_server(ONE + " client_header_timeout 100ms;"), reference=reference) as server:
+        with socket.create_connection(("127.0.0.1", server.port), 10) as sock:
+            assert sock.makefile("rb").read() == b""
+        assert logged(server, "client timed out (110: Connection timed out) while SSL handshaking, client: 127.0.0.1")
+
+
+@both
+def test_a_client_that_leaves_without_a_word(ca: Authority, reference: bool) -> None:
+    with serving(ca, one_server(ONE), reference=reference) as server:
+        socket.create_connection(("127.0.0.1", server.port), 10).close()
+        assert logged(server, "client closed connection while SSL handshaking, client: 127.0.0.1, server: 0.0.0.0:")
+
+
+@both
+def test_one_address_of_a_port_with_tls_and_one_without(ca: Authority, reference: bool) -> None:
+    conf = one_server(ONE + " return 200 $scheme;") + "server { listen 127.0.0.1:{port}; return 200 $scheme; }"
+    with serving(ca, conf, reference=reference) as server:
+        with socket.create_connection(("127.0.0.1", server.port), 10) as sock:
+            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert sock.makefile("rb").read().endswith(b"\r\n\r\nhttp")
+        with Client(ca, server.port, address="127.0.0.2") as client:
+            assert client.ask() == (200, b"https")
+
+
+# -- settings
+
+
+@both
+def test_protocols_and_ciphers(ca: Authority, reference: bool) -> None:
+    inside = (
+        ONE + " ssl_protocols TLSv1.2; ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256; return 200 $ssl_protocol,$ssl_cipher;"
+    )
+    with serving(ca, one_server(inside), reference=reference) as server, Client(ca, server.port) as client:
+        assert client.ask() == (200, b"TLSv1.2,ECDHE-ECDSA-AES128-GCM-SHA256")
+
+
+@both
+@pytest.mark.parametrize("tickets", ["on", "off"])
+def test_sessions_are_resumed(ca: Authority, reference: bool, tickets: str) -> None:
+    inside = f"{ONE} ssl_protocols TLSv1.2; ssl_session_cache builtin:100; ssl_session_tickets {tickets}; return 200 $ssl_session_reused;"
+    with serving(ca, one_server(inside), reference=reference) as server:
+        with Client(ca, server.port) as client:
+            assert client.ask() == (200, b".")
+            context, session = client.context, client.sock.session
+        with Client(ca, server.port, context=context, session=session) as client:
+            assert client.ask() == (200, b"r")
+
+
+@both
+def test_sessions_are_not_kept_without_cache_and_tickets(ca: Authority, reference: bool) -> None:
+    inside = (
+        ONE + " ssl_protocols TLSv1.2; ssl_session_cache off; ssl_session_tickets off; return 200 $ssl_session_reused;"
+    )
+    with serving(ca, one_server(inside), reference=reference) as server:
+        with Client(ca, server.port) as client:
+            assert client.ask() == (200, b".")
+            context, session = client.context, client.sock.session
+        with Client(ca, server.port, context=context, session=session) as client:
+            assert client.ask() == (200, b".")
+
+
+@both
+def test_a_ticket_key_makes_tickets_good_for_another_server(ca: Authority, reference: bool) -> None:
+    key = {"conf/ticket.key": bytes(range(80))}
+    inside = ONE + " ssl_protocols TLSv1.2; ssl_session_ticket_key ticket.key; return 200 $ssl_session_reused;"
+    with serving(ca, one_server(inside), reference=reference, **key) as first, Client(ca, first.port) as client:
+        assert client.ask() == (200, b".")
+        with (
+            serving(ca, one_server(inside), reference=reference, **key) as second,
+            Client(ca, second.port, context=client.context, session=client.sock.session) as other,
+        ):
+            assert other.ask() == (200, b"r")
+
+
+@both
+def test_a_session_is_not_good_for_a_server_that_verifies(ca: Authority, reference: bool) -> None:
+    key = {"conf/ticket.key": bytes(range(80))}
+    common = (
+        "ssl_protocols TLSv1.2; ssl_session_ticket_key ticket.key; return 200 $ssl_session_reused$ssl_client_verify;"
+    )
+    conf = one_server(f"{ONE} ssl_verify_client optional_no_ca; ssl_client_certificate self.crt; {common}")
+    conf += f"server {{ listen {{port2}} ssl; {ONE} ssl_verify_client on; ssl_client_certificate ca.crt; {common} }}"
+    with serving(ca, conf, reference=reference, **key) as server, Client(ca, server.port, client="self") as client:
+        assert client.ask() == (200, b".SUCCESS")
+        with Client(ca, server.port, context=client.context, session=client.sock.session) as again:
+            assert again.ask() == (200, b"rSUCCESS")
+        with Client(ca, server.ports["port2"], context=client.context, session=client.sock.session) as other:
+            assert other.ask()[0] == 400
+            assert not other.sock.session_reused
+
+
+@both
+def test_an_encrypted_key(ca: Authority, reference: bool) -> None:
+    inside = "ssl_certificate one.crt; ssl_certificate_key one.enc.key; ssl_password_file passwords; return 200 ok;"
+    with serving(ca, one_server(inside), reference=reference) as server, Client(ca, server.port) as client:
+        assert client.ask() == (200, b"ok")
+
+
+@both
+def test_a_certificate_that_a_variable_names(ca: Authority, reference: bool) -> None:
+    inside = "ssl_certificate $ssl_server_name.crt; ssl_certificate_key $ssl_server_name.key; return 200 ok;"
+    with serving(ca, one_server(inside, "one two"), reference=reference) as server:
+        for name in ("one", "two"):
+            with Client(ca, server.port, name) as client:
+                assert client.certificate == der(ca, name)
+                assert client.ask() == (200, b"ok")
+        with pytest.raises(ssl.SSLError):
+            Client(ca, server.port, "three")
+        assert logged(server, 'cannot load certificate "')
+
+
+@both
+def test_reject_handshake(ca: Authority, reference: bool) -> None:
+    conf = "server { listen {port} ssl default_server; ssl_reject_handshake on; }" + one_server(ONE + " return 200 ok;")
+    with serving(ca, conf, reference=reference) as server:
+        for name in ("unknown.test", None):
+            with pytest.raises(ssl.SSLError, match="(?i)unrecognized.name"):
+                Client(ca, server.port, name)
+        assert logged(
+            server,
+            "handshake rejected while SSL handshaking, client: 127.0.0.1, server: 0.0.0.0:",
+        )
+        with Client(ca, server.port) as client:
+            assert client.ask() == (200, b"ok")
+
+
+@both
+def test_records_are_no_larger_than_the_buffer(ca: Authority, reference: bool) -> None:
+    conf = one_server(ONE + " ssl_buffer_size 1k; root html;")
+    body = bytes(50_000)
+    with serving(ca, conf, reference=reference, **{"html/zeros": body}) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_hostname="one.test")
+        with socket.create_connection(("127.0.0.1", server.port), 10) as sock:
+            while True:
+                try:
+                    tls.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    sock.sendall(outgoing.read())
+                    incoming.write(sock.recv(65536))
+            tls.write(b"GET /zeros HTTP/1.0\r\n\r\n")
+            sock.sendall(outgoing.read())
+            wire = sock.makefile("rb").read()
+        sizes = []
+        while wire:
+            sizes.append(int.from_bytes(wire[3:5], "big"))
+            wire = wire[5 + sizes[-1] :]
+        assert len(sizes) > 50
+        assert max(sizes[4:]) <= 1024 + 64
+
+
+@both
+def test_conf_command(ca: Authority, reference: bool) -> None:
+    inside = ONE + " ssl_conf_command Ciphersuites TLS_CHACHA20_POLY1305_SHA256; return 200 $ssl_cipher;"
+    with serving(ca, one_server(inside), reference=reference) as server, Client(ca, server.port) as client:
+        assert client.ask() == (200, b"TLS_CHACHA20_POLY1305_SHA256")
+
+
+# -- the client's certificate
+
+SHOWN = "$ssl_client_verify|$ssl_client_s_dn|$ssl_client_i_dn_legacy|$ssl_client_serial|$ssl_client_fingerprint|$ssl_client_v_end|$ssl_client_v_remain|$ssl_client_escaped_cert"
+
+
+@both
+@pytest.mark.parametrize(
+    ("verify", "client", "status", "body"),
+    [
+        ("on", "client", 200, "SUCCESS"),
+        ("on", "", 400, "No required SSL certificate was sent"),
+        ("on", "self", 400, "The SSL certificate error"),
+        ("optional", "", 200, "NONE"),
+        ("optional", "self", 400, "The SSL certificate error"),
+        ("optional", "revoked", 400, "The SSL certificate error"),
+        ("optional_no_ca", "self", 200, "FAILED:self-signed certificate"),
+        ("optional_no_ca", "", 200, "NONE"),
+    ],
+)
+def test_verify_client(ca: Authority, reference: bool, verify: str, client: str, status: int, body: str) -> None:
+    inside = f"{ONE} ssl_verify_client {verify}; ssl_client_certificate ca.crt; return 200 $ssl_client_verify;"
+    if client == "revoked":
+        inside += " ssl_crl ca.crl;"
+    with (
+        serving(ca, one_server(inside), reference=reference) as server,
+        Client(ca, server.port, client=client) as asker,
+    ):
+        got, text = asker.ask()
+        assert got == status
+        assert body in text.decode()
+        if status == 400:
+            assert logged(
+                server,
+                "client SSL certificate verify error: (" if client else "client sent no required SSL certificate",
+            )
+
+
+@without_reference
+def test_the_variables_of_a_client_certificate_are_nginx_s(ca: Authority) -> None:
+    answers = []
+    for reference in (False, True):
+        inside = f'{ONE} ssl_verify_client on; ssl_client_certificate ca.crt; return 200 "{SHOWN}";'
+        with (
+            serving(ca, one_server(inside), reference=reference) as server,
+            Client(ca, server.port, client="client") as client,
+        ):
+            answers.append(client.ask())
+    assert answers[0] == answers[1]
+    assert answers[0][1].startswith(b"SUCCESS|CN=me|/CN=ca|")
+
+
+@both
+def test_another_server_s_name_in_the_request(ca: Authority, reference: bool) -> None:
+    conf = one_server(ONE + " return 200 one;")
+    conf += one_server(TWO + " ssl_verify_client optional; ssl_client_certificate ca.crt; return 200 two;", "two.test")
+    with serving(ca, conf, reference=reference) as server, Client(ca, server.port) as client:
+        assert client.ask(host="two.test")[0] == 421
+        assert logged(server, "client attempted to request the server name different from the one that was negotiated")
+
+
+@both
+def test_error_page_496_is_served(ca: Authority, reference: bool) -> None:
+    inside = (
+        ONE
+        + " ssl_verify_client on; ssl_client_certificate ca.crt; error_page 496 =403 /no; location = /no { internal; return 200 mine; }"
+    )
+    with serving(ca, one_server(inside), reference=reference) as server, Client(ca, server.port) as client:
+        assert client.ask() == (403, b"mine")
+
+
+# -- reload
+
+
+@contextmanager
+def reloaded(server: Server) -> Iterator[None]:
+    """What is done inside is in force afterwards."""
+    before = server.log_text().count("start worker process ")
+    yield
+    server.signal(signal.SIGHUP)
+    end = time.monotonic() + 15
+    while server.log_text().count("start worker process ") <= before:
+        assert time.monotonic() < end, server.said()
+        time.sleep(0.02)
+
+
+@both
+def test_a_reload_takes_the_new_certificate(ca: Authority, reference: bool) -> None:
+    inside = "ssl_certificate now.crt; ssl_certificate_key now.key; return 200 ok;"
+    files = {f"conf/now.{kind}": Path(ca.path(f"one.{kind}")).read_text() for kind in ("crt", "key")}
+    with serving(ca, one_server(inside), reference=reference, **files) as server, Client(ca, server.port) as client:
+        assert client.certificate == der(ca, "one")
+        with reloaded(server):
+            for kind in ("crt", "key"):
+                server.write(f"conf/now.{kind}", Path(ca.path(f"two.{kind}")).read_text())
+        end = time.monotonic() + 10
+        while True:
+            with Client(ca, server.port) as other:
+                if other.certificate == der(ca, "two"):
+                    break
+            assert time.monotonic() < end
+
+
+# -- mistakes
+
+MISTAKES = {
+    "no certificate": ("", 'no "ssl_certificate" is defined for the "listen ... ssl" directive in '),
+    "no key": ("ssl_certificate one.crt;", 'no "ssl_certificate_key" is defined for certificate "'),
+    "no file": ("ssl_certificate none.crt; ssl_certificate_key one.key;", "cannot load certificate \"{prefix}/conf/none.crt\": BIO_new_file() failed (SSL: error:80000002:system library::No such file or directory:"),
+    "another's key": ("ssl_certificate one.crt; ssl_certificate_key two.key;", 'SSL_CTX_use_PrivateKey("{prefix}/conf/two.key") failed (SSL: error:05800074:x509 certificate routines::key values mismatch)'),
+    "a key as certificate": ("ssl_certificate one.key; ssl_certificate_key one.key;", "PEM_read_bio_X509_AUX() failed (SSL: error:0480006C:PEM routines::no start line:Expecting: TRUSTED CERTIFICATE)"),
+    "ciphers": (ONE + "ssl_ciphers NONE_SUCH;", 'SSL_CTX_set_cipher_list("NONE_SUCH") failed (SSL: error:0A0000B9:SSL routines::no cipher match)'),
+    "curve": (ONE + "ssl_ecdh_curve none;", 'SSL_CTX_set1_curves_list("none") failed (SSL: '),
+    "protocol": (ONE + "ssl_protocols TLSv9;", 'invalid value "TLSv9" in '),
+    "command": (ONE + "ssl_conf_command None x;", 'SSL_CONF_cmd("None", "x") failed (SSL: error:0A000182:SSL routines::unknown cmd name:cmd=None)'),
+    "cache": (ONE + "ssl_session_cache shared:x:1k;", 'session cache "shared:x:1k" is too small in '),
+    "ticket key": (ONE + "ssl_session_ticket_key one.crt;", '"{prefix}/conf/one.crt" must be 48 or 80 bytes in '),
+}  # fmt: skip
+
+
+@both
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes(ca: Authority, reference: bool, mistake: str) -> None:
+    inside, text = MISTAKES[mistake]
+    server = serving(ca, one_server(inside), reference=reference)
+    try:
+        done = server.run("-t")
+        assert done.returncode == 1
+        assert server.expand(text) in done.stderr
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("directive", ["ssl_ocsp on", "ssl_ech_file x", "ssl_stapling_file x"])
+def test_what_cannot_be_done_is_refused_by_name(ca: Authority, directive: str) -> None:
+    server = serving(ca, one_server(f"{ONE} {directive};"))
+    try:
+        done = server.run("-t")
+        assert done.returncode == 1
+        assert f'"{directive.split()[0]}' in done.stderr
+        assert "is not supported by pyresty" in done.stderr
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("directive", ["ssl_early_data", "ssl_stapling", "ssl_certificate_compression"])
+def test_what_only_makes_handshakes_faster_is_warned_of(ca: Authority, directive: str) -> None:
+    server = serving(ca, one_server(f"{ONE} {directive} on;"))
+    try:
+        done = server.run("-t")
+        assert done.returncode == 0
+        assert f'[warn] "{directive}" ignored, Python\'s ssl ' in done.stderr
+    finally:
+        server.close()
