@@ -431,6 +431,7 @@ class Builder:
         for child in loc.children:
             if child.kind == "exact":
                 table.exact[child.prefix] = child
+                table.redirects = table.redirects or child.auto_redirect
             elif child.kind in ("prefix", "noregex"):
                 table.prefix[child.prefix] = child
                 table.redirects = table.redirects or child.auto_redirect

@@ -87,7 +87,7 @@ class Locations:
         self.lengths: tuple[int, ...] = ()
         self.regex: tuple[Location, ...] = ()
         self.named: dict[bytes, Location] = {}
-        #: Whether any prefix has ``auto_redirect``.
+        #: Whether any has ``auto_redirect``.
         self.redirects = False
 
     def find(self, uri: bytes) -> tuple[Location | None, Any]:
@@ -108,7 +108,7 @@ class Locations:
                 if best is not None:
                     break
         if self.redirects:
-            redirect = prefixes.get(uri + b"/")
+            redirect = self.exact.get(uri + b"/") or prefixes.get(uri + b"/")
             if redirect is not None and redirect.auto_redirect:
                 return redirect, None, True
         if best is not None:

@@ -213,7 +213,7 @@ def make_set(cf: Builder, code: Code, variable: Variable, args: list[Template]) 
         vm = config.lua
         chunk = code.chunk(vm, r, r.loc.conf["lua"].code_cache)
         if chunk < 0:
-            return -chunk
+            return 500
         vm.set_args = tuple(arg(r) for arg in args)
         ok, result = run_sync(vm, r, b"set", chunk)
         if not ok:

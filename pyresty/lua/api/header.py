@@ -124,7 +124,8 @@ def get_header(r: Request, low: bytes) -> list[bytes]:
         if r.content_length is not None:
             return [b"%d" % r.content_length]
     elif low == b"last-modified":
-        return [] if r.last_modified is None else [http_time(r.last_modified)]
+        if r.last_modified is not None:
+            return [http_time(r.last_modified)]
     elif low == b"location" and r.location is not None:
         return [r.location]
     elif low == b"server" and r.server_header:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...http import dates
 from ...http.request import Request
+from ...process.logs import DEBUG
 
 if TYPE_CHECKING:
     from ..vm import LuaVM
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 
 async def sleep(r: Request, ms: float) -> tuple[Any, ...]:
     """``ngx.sleep(seconds)``; resolution is a millisecond."""
+    debug = r.loc.core.error_log.enabled(DEBUG)
+    if debug:
+        r.log(DEBUG, f"lua ready to sleep for {int(ms)} ms")
     await asyncio.sleep(ms / 1000)
+    if debug:
+        r.log(DEBUG, b'lua sleep timer expired: "%s?%s"' % (r.uri, r.args or b""))
     return ()
 
 

@@ -6,7 +6,8 @@ local rt = ...
 
 local type, tostring, rawset, error, pairs, select, next = type, tostring, rawset, error, pairs, select, next
 local byte, char, find, format, gsub, sub = string.byte, string.char, string.find, string.format, string.gsub, string.sub
-local concat = table.concat
+local concat, getinfo = table.concat, debug.getinfo
+local py, DEBUG = rt.py, 8
 local bad_argument, check_string = rt.bad_argument, rt.check_string
 
 local MAX_ARGS = 100
@@ -57,6 +58,12 @@ local function unescape(s)
     return s
 end
 
+-- Raise an error as of the caller's caller; where that is our own scheduler, of nowhere.
+local function raise(message)
+    local info = getinfo(4, "S")
+    error(message, info and info.short_src ~= "(pyresty)" and 4 or 0)
+end
+
 rawset(ngx, "escape_uri", function(s, kind)
     if type(s) ~= "string" then
         s = text_of(s)
@@ -65,9 +72,9 @@ rawset(ngx, "escape_uri", function(s, kind)
         return escape(s)
     end
     if type(kind) ~= "number" then
-        error('"type" is not a number', 3)
+        raise('"type" is not a number')
     elseif kind < 0 or kind > 6 then
-        error('"type" ' .. kind .. " out of range", 3)
+        raise('"type" ' .. kind .. " out of range")
     end
     return (gsub(s, ESCAPED[kind - kind % 1], encoded))
 end)
@@ -112,6 +119,7 @@ local function parse(t, s, max, count_empty)
             count = count + 1
         end
         if count == max and to <= last then
+            py.log(DEBUG, "lua hit query args limit " .. max)
             return t, "truncated"
         end
         from = to + 1

@@ -10,7 +10,7 @@ local require_request, add_value = rt.require_request, rt.add_value
 local py = rt.py
 local set_header, get_header = py.set_header, py.get_header
 
-local ERR = 4
+local ERR, DEBUG = 4, 8
 local MAX_HEADERS = 100
 
 -- Whether the head has been sent. If something has been printed it is sent now, unless the output is held until its length is known;
@@ -126,6 +126,7 @@ rawset(ngx, "resp", {
         -- nginx's own come whatever max says, and one of the list
         local t = rt.header_table(py.resp_headers, max > first and max or first + 1, raw and true or false)
         if count > max then
+            py.log(DEBUG, "lua exceeding response header limit " .. (max + 1) .. " > " .. max)
             return t, "truncated"
         end
         return t

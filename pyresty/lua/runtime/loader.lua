@@ -113,6 +113,33 @@ base.require = function(name)
     return load_fresh(name)
 end
 
+-- module(…) with lua_code_cache off: the table belongs to this request.
+local function fresh_module(name, ...)
+    local r = rt.r
+    local module = r.loaded[name]
+    if type(module) ~= "table" then
+        module = r.env
+        for part in name:gmatch("[^.]+") do
+            local inner = rawget(module, part)
+            if inner == nil then
+                inner = {}
+                rawset(module, part, inner)
+            elseif type(inner) ~= "table" then
+                error("name conflict for module '" .. name .. "'", 2)
+            end
+            module = inner
+        end
+        r.loaded[name] = module
+    end
+    if rawget(module, "_NAME") == nil then
+        module._M, module._NAME, module._PACKAGE = module, name, name:match("^(.*%.)[^.]*$") or ""
+    end
+    setfenv(2, module)
+    for i = 1, select("#", ...) do
+        (select(i, ...))(module)
+    end
+end
+
 -- Writing a global while serving is a mistake worth a warning, as in OpenResty.
 local function write_global(t, key, value)
     rawset(t, key, value)
@@ -133,7 +160,7 @@ local standard = {} -- modules that are the same for every request even with lua
 local with_standard = { __index = standard }
 
 local function fresh_env(r)
-    local env = { require = base.require }
+    local env = { require = base.require, module = fresh_module }
     env._G = env
     env.package = setmetatable({}, { __index = package })
     local loaded = setmetatable({ _G = env, package = env.package }, with_standard)

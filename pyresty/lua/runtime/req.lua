@@ -13,7 +13,7 @@ local get_args = py.get_args
 
 local OP_JUMP = rt.ops.jump
 local JUMPING = rt.phases("server_rewrite rewrite")
-local MAX = 100
+local MAX, DEBUG = 100, 8
 
 local req = {}
 ngx.req = req
@@ -165,7 +165,9 @@ function req.get_headers(max, raw)
         max = MAX
     end
     local t, count = header_table(py.req_headers, max, raw and true or false)
-    if max > 0 and count == max and py.req_headers_count() > max then
+    local total = max > 0 and count == max and py.req_headers_count() or 0
+    if total > count then
+        py.log(DEBUG, "lua exceeding request header limit " .. total .. " > " .. max)
         return t, "truncated"
     end
     return t
