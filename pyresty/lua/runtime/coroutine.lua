@@ -5,7 +5,7 @@ local rt = ...
 
 local co_create, co_resume, co_yield, co_status, co_running =
     coroutine.create, coroutine.resume, coroutine.yield, coroutine.status, coroutine.running
-local type, setmetatable, pairs = type, setmetatable, pairs
+local type, setmetatable, pairs, select = type, setmetatable, pairs, select
 local getinfo = debug.getinfo
 local parent, boxes = rt.parent, rt.boxes
 local USER, KILLED, PLAIN = rt.USER, rt.KILLED, rt.PLAIN
@@ -13,18 +13,18 @@ local USER, KILLED, PLAIN = rt.USER, rt.KILLED, rt.PLAIN
 local user_threads = setmetatable({}, { __mode = "k" })
 local killed = setmetatable({}, { __mode = "k" }) -- what an error in a wrapped coroutine has ended → the coroutine of the error
 
-local function through(co, ok, op, ...)
+local function through(co, ok, ...)
     if not ok or co_status(co) == "dead" then
-        return ok, op, ...
+        return ok, ...
     end
+    local op, err, origin = ...
     if op == USER then
-        return true, ...
+        return true, select(2, ...)
     elseif op == KILLED then
-        local err, origin = ...
         killed[co] = origin
         return false, err
     end
-    return through(co, co_resume(co, co_yield(op, ...)))
+    return through(co, co_resume(co, co_yield(...)))
 end
 
 -- Whether coroutine.* is our own here: filters, and code that belongs to no request, have the standard one.
@@ -77,7 +77,7 @@ end
 local function state(co)
     local info = rt.threads[co]
     if info then
-        return info.status
+        return info.status == "running" and co_status(co) == "normal" and "normal" or info.status
     end
     return killed[co] and "dead" or co_status(co)
 end

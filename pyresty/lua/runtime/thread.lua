@@ -151,15 +151,16 @@ local function failed(group, co, err, origin)
 end
 
 -- Go on after a thread of a group has stopped.
-function group_after(r, co, ok, op, ...)
+function group_after(r, co, ok, ...)
     local group = r.group
     local info = threads[co]
+    local op, child = ...
     if not ok then
         return failed(group, co, op)
     end
     if info then
         if co_status(co) == "dead" then
-            return ended(group, info, true, op, ...)
+            return ended(group, info, true, ...)
         end
     elseif op == FINISHED or co_status(co) == "dead" then
         group.entry_alive = false
@@ -175,19 +176,18 @@ function group_after(r, co, ok, op, ...)
         post(group, co)
         return next_ready(group)
     elseif op == SPAWN then
-        local child = ...
         add(group, child, rt.spawner, co)
         rt.spawner = nil
         post(group, co, child)
-        return run(group, ...)
+        return run(group, select(2, ...))
     elseif op == WAIT then
         return next_ready(group)
     elseif op == KILLED then
-        return failed(group, co, ...)
+        return failed(group, co, select(2, ...))
     end
     if final[op] then
         rt.r = nil
-        return GROUP_OP, keep(r), take_out(r) or nil, op, ...
+        return GROUP_OP, keep(r), take_out(r) or nil, ...
     end
     local tid = rt.new_tid(co, r)
     group.tids[tid] = op
@@ -197,7 +197,7 @@ function group_after(r, co, ok, op, ...)
     if subrequests[op] then
         group.subrequests = group.subrequests + 1
     end
-    py.queue(tid, op, ...)
+    py.queue(tid, ...)
     return next_ready(group)
 end
 rt.group_after = group_after

@@ -35,6 +35,15 @@ _THREADS = {
     ),
     "nothing-returned": "local t = ngx.thread.spawn(function() end) ngx.say(coroutine.status(t), show({ngx.thread.wait(t)}))",
     "many-returned": "local t = ngx.thread.spawn(function(...) return ... end, 1, nil, 'x', nil) ngx.say(select('#', ngx.thread.wait(t)))",
+    "nothing-counted": (
+        "ngx.say(select('#', ngx.thread.wait(ngx.thread.spawn(function() end)))) "
+        "ngx.say(select('#', coroutine.resume(coroutine.create(function() end)))) "
+        "ngx.say(select('#', coroutine.wrap(function() end)()))"
+    ),
+    "normal": (
+        "local t t = ngx.thread.spawn(function() ngx.sleep(0.01) "
+        "coroutine.wrap(function() ngx.say(coroutine.status(t)) end)() end)"
+    ),
     "twice": "local t = ngx.thread.spawn(function() return 1 end) ngx.thread.wait(t) ngx.say(show({ngx.thread.wait(t)}))",
     "dead-and-living": (
         "local a = ngx.thread.spawn(function() return 'a' end) ngx.thread.wait(a) "
@@ -130,8 +139,8 @@ _TIMERS = {
     + "ngx.say(show({ngx.timer.at(0.01, function(...) log('timer: ', show({...}), ngx.get_phase()) end, 1, nil, {2})})) ngx.sleep(0.03)",
     "zero": _LOG + "ngx.say(ngx.timer.at(0, function() log('zero') end)) ngx.sleep(0.02)",
     "counts": (
-        "ngx.timer.at(0.01, function() ngx.sleep(0.02) end) ngx.say(ngx.timer.pending_count(), ngx.timer.running_count()) ngx.sleep(0.02) "
-        "ngx.say(ngx.timer.pending_count(), ngx.timer.running_count()) ngx.sleep(0.03) ngx.say(ngx.timer.pending_count(), ngx.timer.running_count())"
+        "ngx.timer.at(0.1, function() ngx.sleep(0.2) end) ngx.say(ngx.timer.pending_count(), ngx.timer.running_count()) ngx.sleep(0.2) "
+        "ngx.say(ngx.timer.pending_count(), ngx.timer.running_count()) ngx.sleep(0.3) ngx.say(ngx.timer.pending_count(), ngx.timer.running_count())"
     ),
     "fails": "ngx.timer.at(0, function() error('timer') end) ngx.sleep(0.02) ngx.say('x')",
     "fails-waited": "ngx.timer.at(0, function() ngx.sleep(0.001) error({}) end) ngx.sleep(0.02) ngx.say('x')",
