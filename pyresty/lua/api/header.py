@@ -126,6 +126,8 @@ def get_header(r: Request, low: bytes) -> list[bytes]:
     elif low == b"last-modified":
         if r.last_modified is not None:
             return [http_time(r.last_modified)]
+        if r.upstream is None:  # what Lua set and is no date cannot be read back, as in OpenResty
+            return []
     elif low == b"location" and r.location is not None:
         return [r.location]
     elif low == b"server" and r.server_header:
