@@ -41,6 +41,10 @@ class Authority:
         """The path of one of its files."""
         return str(self.folder / name)
 
+    def der(self, name: str) -> bytes:
+        """The certificate of ``name`` as a peer sees it (DER)."""
+        return ssl.PEM_cert_to_DER_cert((self.folder / f"{name}.crt").read_text())
+
     def files(self) -> dict[str, str]:
         """All certificates and keys, to be laid beside a conf: ``conf/NAME.crt``."""
         return {

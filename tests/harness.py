@@ -50,6 +50,19 @@ def http(text: str, main: str = "", events: str = "worker_connections 256;") -> 
     )
 
 
+def asleep(pid: int) -> bool:
+    """Whether all threads of a process and of its descendants wait for something (proc(5), states S, I and Z)."""
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        try:
+            state = (task / "stat").read_text().rpartition(")")[2].split()[0]
+            children = (task / "children").read_text().split()
+        except OSError:  # it has ended meanwhile
+            continue
+        if state not in "SIZ" or not all(asleep(int(child)) for child in children):
+            return False
+    return True
+
+
 class ServerError(Exception):
     """A server did not start, or did not end cleanly; the text holds what it printed."""
 
@@ -254,6 +267,15 @@ class Server:
         assert self._process is not None
         self._process.send_signal(number)
 
+    def settle(self, timeout: float = 2) -> None:
+        """Waits until every thread of the server sleeps: what it does for the requests so far, log lines too, is done.
+
+        A server that is never at rest is left after ``timeout`` seconds.
+        """
+        end = time.monotonic() + timeout
+        while self._process is not None and not asleep(self._process.pid) and time.monotonic() < end:
+            time.sleep(0.002)
+
     def _read(self, path: str) -> str:
         try:
             return (self.prefix / path).read_bytes().decode("utf-8", "backslashreplace")
@@ -271,12 +293,24 @@ class Server:
         return self._read("stderr")
 
     def log_text(self, name: str = "error.log") -> str:
-        """The text of a file in ``logs/``; empty when it doesn't exist."""
+        """The text of a file in ``logs/``, once the server is at rest; empty when it doesn't exist."""
+        self.settle()
         return self._read(f"logs/{name}")
 
     def error_log(self) -> list[str]:
         """The entries of ``logs/error.log``; an entry of several lines is one string."""
-        return re.split(r"\n(?=\d{4}/\d\d/\d\d )", self.log_text().rstrip("\n")) if self.log_text() else []
+        text = self.log_text()
+        return re.split(r"\n(?=\d{4}/\d\d/\d\d )", text.rstrip("\n")) if text else []
+
+    def logged(self, text: str, timeout: float = 10) -> list[str]:
+        """The entries of ``logs/error.log``, once one of them holds ``text``; fails after ``timeout`` seconds."""
+        end = time.monotonic() + timeout
+        entries = self.error_log()
+        while not any(text in entry for entry in entries):
+            assert time.monotonic() < end, f"{text!r} is not in\n" + "\n".join(entries)
+            time.sleep(0.01)
+            entries = self.error_log()
+        return entries
 
     def access_log(self) -> list[str]:
         """The lines of ``logs/access.log``."""

@@ -105,20 +105,6 @@ class Client:
         self.sock.close()
 
 
-def der(ca: Authority, name: str) -> bytes:
-    return ssl.PEM_cert_to_DER_cert(Path(ca.path(name + ".crt")).read_text())
-
-
-def logged(server: Server, text: str) -> bool:
-    """Whether ``text`` comes to stand in the error log."""
-    end = time.monotonic() + 10
-    while text not in server.log_text():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 # -- who answers
 
 
@@ -128,7 +114,7 @@ def test_the_name_sent_chooses_server_and_certificate(ca: Authority, reference: 
     with serving(ca, conf, reference=reference) as server:
         for name, body in (("one.test", b"one"), ("two.test", b"two"), ("other.test", b"one"), (None, b"one")):
             with Client(ca, server.port, name) as client:
-                assert client.certificate == der(ca, body.decode())
+                assert client.certificate == ca.der(body.decode())
                 assert client.ask(host=name or "nobody") == (200, body)
 
 
@@ -137,7 +123,7 @@ def test_without_a_host_it_is_the_default_server_all_the_same(ca: Authority, ref
     conf = one_server(ONE + " return 200 one;") + one_server(TWO + " return 200 two;", "two.test")
     with serving(ca, conf, reference=reference) as server, Client(ca, server.port, "two.test") as client:
         client.sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        assert client.certificate == der(ca, "two")
+        assert client.certificate == ca.der("two")
         assert client.read() == (200, b"one")
 
 
@@ -192,8 +178,7 @@ def test_plain_http_to_the_tls_port(ca: Authority, reference: bool) -> None:
             answer = sock.makefile("rb").read()
         assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
         assert b"<title>400 The plain HTTP request was sent to HTTPS port</title>" in answer
-        assert logged(
-            server,
+        server.logged(
             "client sent plain HTTP request to HTTPS port while reading client request headers, client: 127.0.0.1, server: one.test",
         )
 
@@ -216,7 +201,7 @@ def test_rubbish_is_logged_as_a_failed_handshake(ca: Authority, reference: bool)
             sock.sendall(b"\x16\x03\x01\x00\x05hello")
             assert sock.makefile("rb").read()[:1] in (b"\x15", b"")
         want = r"\[info\] .* SSL_do_handshake\(\) failed \(SSL: error:[0-9A-F]{8}:SSL routines::.*\) while SSL handshaking, client: 127\.0\.0\.1, server: 0\.0\.0\.0:\d+"
-        assert logged(server, "while SSL handshaking")
+        server.logged("while SSL handshaking")
         assert any(re.search(want, entry) for entry in server.error_log())
 
 
@@ -225,7 +210,7 @@ def test_a_client_that_leaves_during_the_handshake(ca: Authority, reference: boo
     with serving(ca, one_server(ONE), reference=reference) as server:
         with socket.create_connection(("127.0.0.1", server.port), 10) as sock:
             sock.sendall(b"\x16\x03\x01\x02\x00\x01")
-        assert logged(server, "peer closed connection in SSL handshake while SSL handshaking, client: 127.0.0.1")
+        server.logged("peer closed connection in SSL handshake while SSL handshaking, client: 127.0.0.1")
 
 
 @both
@@ -236,7 +221,7 @@ def test_no_common_protocol(ca: Authority, reference: bool) -> None:
     with serving(ca, one_server(ONE + " ssl_protocols TLSv1.3;"), reference=reference) as server:
         with pytest.raises(ssl.SSLError, match="(?i)protocol.version"):
             Client(ca, server.port, prepare=old)
-        assert logged(server, "SSL_do_handshake() failed (SSL: error:0A000102:SSL routines::unsupported protocol)")
+        server.logged("SSL_do_handshake() failed (SSL: error:0A000102:SSL routines::unsupported protocol)")
 
 
 @both
@@ -244,14 +229,14 @@ def test_a_client_that_says_nothing(ca: Authority, reference: bool) -> None:
     with serving(ca, one_server(ONE + " client_header_timeout 100ms;"), reference=reference) as server:
         with socket.create_connection(("127.0.0.1", server.port), 10) as sock:
             assert sock.makefile("rb").read() == b""
-        assert logged(server, "client timed out (110: Connection timed out) while SSL handshaking, client: 127.0.0.1")
+        server.logged("client timed out (110: Connection timed out) while SSL handshaking, client: 127.0.0.1")
 
 
 @both
 def test_a_client_that_leaves_without_a_word(ca: Authority, reference: bool) -> None:
     with serving(ca, one_server(ONE), reference=reference) as server:
         socket.create_connection(("127.0.0.1", server.port), 10).close()
-        assert logged(server, "client closed connection while SSL handshaking, client: 127.0.0.1, server: 0.0.0.0:")
+        server.logged("client closed connection while SSL handshaking, client: 127.0.0.1, server: 0.0.0.0:")
 
 
 @both
@@ -345,11 +330,11 @@ def test_a_certificate_that_a_variable_names(ca: Authority, reference: bool) -> 
     with serving(ca, one_server(inside, "one two"), reference=reference) as server:
         for name in ("one", "two"):
             with Client(ca, server.port, name) as client:
-                assert client.certificate == der(ca, name)
+                assert client.certificate == ca.der(name)
                 assert client.ask() == (200, b"ok")
         with pytest.raises(ssl.SSLError):
             Client(ca, server.port, "three")
-        assert logged(server, 'cannot load certificate "')
+        server.logged('cannot load certificate "')
 
 
 @both
@@ -359,8 +344,7 @@ def test_reject_handshake(ca: Authority, reference: bool) -> None:
         for name in ("unknown.test", None):
             with pytest.raises(ssl.SSLError, match="(?i)unrecognized.name"):
                 Client(ca, server.port, name)
-        assert logged(
-            server,
+        server.logged(
             "handshake rejected while SSL handshaking, client: 127.0.0.1, server: 0.0.0.0:",
         )
         with Client(ca, server.port) as client:
@@ -434,8 +418,7 @@ def test_verify_client(ca: Authority, reference: bool, verify: str, client: str,
         assert got == status
         assert body in text.decode()
         if status == 400:
-            assert logged(
-                server,
+            server.logged(
                 "client SSL certificate verify error: (" if client else "client sent no required SSL certificate",
             )
 
@@ -460,7 +443,7 @@ def test_another_server_s_name_in_the_request(ca: Authority, reference: bool) ->
     conf += one_server(TWO + " ssl_verify_client optional; ssl_client_certificate ca.crt; return 200 two;", "two.test")
     with serving(ca, conf, reference=reference) as server, Client(ca, server.port) as client:
         assert client.ask(host="two.test")[0] == 421
-        assert logged(server, "client attempted to request the server name different from the one that was negotiated")
+        server.logged("client attempted to request the server name different from the one that was negotiated")
 
 
 @both
@@ -493,14 +476,14 @@ def test_a_reload_takes_the_new_certificate(ca: Authority, reference: bool) -> N
     inside = "ssl_certificate now.crt; ssl_certificate_key now.key; return 200 ok;"
     files = {f"conf/now.{kind}": Path(ca.path(f"one.{kind}")).read_text() for kind in ("crt", "key")}
     with serving(ca, one_server(inside), reference=reference, **files) as server, Client(ca, server.port) as client:
-        assert client.certificate == der(ca, "one")
+        assert client.certificate == ca.der("one")
         with reloaded(server):
             for kind in ("crt", "key"):
                 server.write(f"conf/now.{kind}", Path(ca.path(f"two.{kind}")).read_text())
         end = time.monotonic() + 10
         while True:
             with Client(ca, server.port) as other:
-                if other.certificate == der(ca, "two"):
+                if other.certificate == ca.der("two"):
                     break
             assert time.monotonic() < end
 

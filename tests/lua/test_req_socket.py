@@ -24,18 +24,6 @@ def reset(connection: Connection) -> None:
     connection.close()
 
 
-def wait_for(server: Server, text: str) -> list[str]:
-    """The lines of the error log, once one of them has ``text``."""
-    import time
-
-    for _ in range(500):
-        lines = server.error_log()
-        if any(text in line for line in lines):
-            return lines
-        time.sleep(0.01)
-    raise AssertionError(f"{text!r} is not in {lines}")
-
-
 def test_options() -> None:
     """The socket's options and its number can be had, as of any other."""
     code = """local s = ngx.req.socket()
@@ -84,7 +72,7 @@ def test_reset() -> None:
         client = Connection(server)
         client.send(HEAD % 10 + b"abc")
         reset(client)
-        lines = wait_for(server, "got ")
+        lines = server.logged("got ")
         assert any("got connection reset by peer abc" in line for line in lines)
         assert any("recv() failed (104: Connection reset by peer), client: " in line for line in lines)
 
@@ -129,7 +117,7 @@ def test_raw_send_to_a_client_that_stalls() -> None:
     with serve(code) as server, Connection(server) as client:
         client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        lines = wait_for(server, "gave up: ")
+        lines = server.logged("gave up: ")
         assert any("gave up: timeout" in line for line in lines)
         assert any("lua tcp socket write timed out, client: " in line for line in lines)
 
@@ -162,4 +150,4 @@ def test_raw_client_gone_while_sending() -> None:
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         client.sock.recv(10)
         reset(client)
-        assert any("gave up: broken pipe" in line for line in wait_for(server, "gave up: "))
+        assert any("gave up: broken pipe" in line for line in server.logged("gave up: "))

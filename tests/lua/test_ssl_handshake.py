@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from authority import Authority, needs_openssl
@@ -95,25 +93,11 @@ def ask(
         return sock.getpeercert(True) or b"", data.partition(b"\r\n\r\n")[2]
 
 
-def der(ca: Authority, name: str) -> bytes:
-    return ssl.PEM_cert_to_DER_cert(Path(ca.path(name + ".crt")).read_text())
-
-
-def logged(server: Server, text: str) -> bool:
-    """Whether ``text`` comes to stand in the error log."""
-    end = time.monotonic() + 10
-    while text not in server.log_text():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 @both
 def test_lua_chooses_the_certificate(ca: Authority, reference: bool) -> None:
     with serving(ca, CHOOSE, reference=reference) as server:
         for name in ("one", "two", "one"):
-            assert ask(ca, server, f"{name}.test") == (der(ca, name), b"TLSv1.3")
+            assert ask(ca, server, f"{name}.test") == (ca.der(name), b"TLSv1.3")
 
 
 @both
@@ -124,7 +108,7 @@ def test_parsed_certificates(ca: Authority, reference: bool) -> None:
         assert(ssl.set_cert(assert(ssl.parse_pem_cert(read("two.crt")))))
         assert(ssl.set_priv_key(assert(ssl.parse_pem_priv_key(read("two.key")))))"""
     with serving(ca, lua, reference=reference) as server:
-        assert ask(ca, server)[0] == der(ca, "two")
+        assert ask(ca, server)[0] == ca.der("two")
 
 
 @both
@@ -142,7 +126,7 @@ def test_the_code_may_wait(ca: Authority, reference: bool, wait: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as peer:
         wait = wait.replace("ngx.var and {port2}", str(peer.getsockname()[1]))
         with serving(ca, f"{wait}\n{CHOOSE}", reference=reference) as server:
-            assert ask(ca, server, "two.test") == (der(ca, "two"), b"TLSv1.3")
+            assert ask(ca, server, "two.test") == (ca.der("two"), b"TLSv1.3")
 
 
 def test_one_that_waits_does_not_hold_up_others(ca: Authority) -> None:
@@ -156,7 +140,7 @@ def test_one_that_waits_does_not_hold_up_others(ca: Authority) -> None:
             tls.do_handshake()
         with socket.create_connection(("127.0.0.1", server.port), 10) as waiting:
             waiting.sendall(outgoing.read())
-            assert ask(ca, server)[0] == der(ca, "one")
+            assert ask(ca, server)[0] == ca.der("one")
 
 
 @both
@@ -177,7 +161,7 @@ def test_lua_may_refuse(ca: Authority, reference: bool, block: str, text: str, l
     with serving(ca, lua, reference=reference, block=block) as server:
         with pytest.raises(ssl.SSLError, match="(?i)internal.error|EOF"):
             ask(ca, server)
-        assert logged(server, text)
+        server.logged(text)
         if "error(" in lua:
             phase = block.removesuffix("_block")
             assert "lua entry thread aborted: runtime error: ssl_c" in server.log_text()
@@ -187,7 +171,7 @@ def test_lua_may_refuse(ca: Authority, reference: bool, block: str, text: str, l
 @both
 def test_exit_ok_goes_on(ca: Authority, reference: bool) -> None:
     with serving(ca, "ngx.exit(ngx.OK)", reference=reference) as server:
-        assert ask(ca, server)[0] == der(ca, "one")
+        assert ask(ca, server)[0] == ca.der("one")
 
 
 @both
