@@ -115,17 +115,10 @@ class PlainSubrequest(Subrequest):
             self.vars, self.cached = parent.vars, parent.cached
 
     def send_header(self) -> None:
-        if self.header_sent:
-            return
-        if self.err_status:
-            self.status = self.err_status
-        elif self.status == 0:
-            self.status = 200
-        for header_filter in self.loc.header_filters:
-            header_filter(self)
-        self.header_sent = True
-        if self.method == b"HEAD":
-            self.header_only = True
+        if not self.header_sent:
+            self.filter_head(self.loc.header_filters)
+            if self.method == b"HEAD":
+                self.header_only = True
 
     def send_all(self, data: bytes, last: bool = True) -> int:
         self.send_header()

@@ -20,7 +20,7 @@ from .regex import set_captures
 if TYPE_CHECKING:
     from .body import RequestBody
     from .connection import Connection
-    from .routing import Location, Server
+    from .routing import HeaderFilter, Location, Server
 
 #: nginx's limits: NGX_HTTP_MAX_URI_CHANGES + 1 and NGX_HTTP_MAX_SUBREQUESTS + 1.
 MAX_URI_CHANGES = 11
@@ -201,14 +201,18 @@ class Request:
         if self.header_sent:
             self.log(1, "header already sent")
             return
+        self.filter_head(self.loc.header_filters)
+        self.emit_header()
+
+    def filter_head(self, filters: tuple[HeaderFilter, ...]) -> None:
+        """Settle the status and run the header filters."""
         if self.err_status:
             self.status = self.err_status
         elif self.status == 0:
             self.status = 200
-        for header_filter in self.loc.header_filters:
+        for header_filter in filters:
             header_filter(self)
         self.header_sent = True
-        self.emit_header()
 
     def emit_header(self) -> None:
         """Put the head on its way; subrequests keep it instead."""
@@ -330,13 +334,7 @@ class Request:
             self.send_header()
             self.write(data, last)
             return 0
-        if self.err_status:
-            self.status = self.err_status
-        elif self.status == 0:
-            self.status = 200
-        for header_filter in self.loc.header_filters:
-            header_filter(self)
-        self.header_sent = True
+        self.filter_head(self.loc.header_filters)
         head = build_head(self)
         if self.body_filters is not None:
             self.out.append(head)

@@ -53,37 +53,18 @@ class Subrequest(Request):
         self.body_filters = self.body = self.cleanups = self.captures = None
 
     def send_header(self) -> None:
-        if self.header_sent:
-            return
-        if self.err_status:
-            self.status = self.err_status
-        elif self.status == 0:
-            self.status = 200
-        for header_filter in self.loc.capture_filters:
-            header_filter(self)
-        self.header_sent = True
-        if self.method == b"HEAD":
-            self.header_only = self.truncated = True
+        if not self.header_sent:
+            self.filter_head(self.loc.capture_filters)
+            if self.method == b"HEAD":
+                self.header_only = self.truncated = True
 
     def send_all(self, data: bytes, last: bool = True) -> int:
-        if self.header_sent or self.body_filters is not None:
-            self.send_header()
-            self.write(data, last)
-            return 0
-        if self.err_status:
-            self.status = self.err_status
-        elif self.status == 0:
-            self.status = 200
-        for header_filter in self.loc.capture_filters:
-            header_filter(self)
-        self.header_sent = True
-        if self.method == b"HEAD":
-            self.header_only = self.truncated = True
-        elif self.body_filters is not None:
-            self.write(data, last)
-        else:
+        self.send_header()
+        if self.body_filters is None and not self.header_only:
             self.captured.append(data)
             self.finished = True
+        else:
+            self.write(data, last)
         return 0
 
     def end_with(self, status: int) -> int:
