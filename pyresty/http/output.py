@@ -73,7 +73,11 @@ def _with_headers(head: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
     """``head`` with these headers at its end, where nginx has those that it has no field for."""
     if not head:
         return head
-    return b"%s%s\r\n" % (head[:-2], b"".join([b"%s: %s\r\n" % header for header in headers]))
+    parts = [head[:-2]]
+    for name, value in headers:
+        parts += (name, b": ", value, b"\r\n")
+    parts.append(b"\r\n")
+    return b"".join(parts)
 
 
 def _make_head(r: Request) -> bytes:

@@ -6,6 +6,7 @@ percent-encoded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from ..output import begin, holds, send_header
 if TYPE_CHECKING:
     from ..vm import LuaVM
 
-_CONTROLS = bytes(byte for byte in (*range(32), 127) if byte != 9)
+_control = re.compile(rb"[\0-\x08\x0a-\x1f\x7f]").search
 _TOKEN = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&'*+-.^_`|~"
 _KEPT_NAMES = 1024
 
@@ -25,16 +26,27 @@ _SINGLE = frozenset(
     (b"content-encoding", b"refresh", b"content-range", b"accept-ranges", b"expires", b"etag", b"e-tag", b"location")
 )
 
-_names: dict[bytes, tuple[bytes, bytes]] = {}
+#: Replaces the header (name, lower-case name) by values, of which empty ones count for nothing; gives an error message, or None.
+Replace = Callable[[Request, bytes, bytes, tuple[bytes, ...]], "bytes | None"]
+
+_names: dict[bytes, tuple[bytes, bytes, Replace]] = {}
 
 
-def header_name(key: bytes) -> tuple[bytes, bytes]:
-    """The name that ``ngx.header[key]`` stands for, and its lower-case form."""
+def header_name(key: bytes) -> tuple[bytes, bytes, Replace]:
+    """The name that ``ngx.header[key]`` stands for, its lower-case form, and how it is set."""
     if len(_names) >= _KEPT_NAMES:
         _names.clear()
     name = escape_name(key.replace(b"_", b"-"))
-    made = _names[key] = name, name.lower()
+    made = _names[key] = name, name.lower(), _way_to_set(name.lower())
     return made
+
+
+def header_name_in(r: Request, key: bytes) -> tuple[bytes, bytes, Replace]:
+    """As ``header_name``, where ``lua_transform_underscores_in_response_headers`` is off in some locations."""
+    if r.loc.conf["lua"].transform_underscores:
+        return header_name(key)
+    name = escape_name(key)
+    return name, name.lower(), _way_to_set(name.lower())
 
 
 def escape_name(name: bytes) -> bytes:
@@ -46,9 +58,9 @@ def escape_name(name: bytes) -> bytes:
 
 def escape_value(value: bytes) -> bytes:
     """A header's value without the bytes that would end it: control characters are percent-encoded."""
-    if len(value.translate(None, _CONTROLS)) == len(value):
+    if _control(value) is None:
         return value
-    return b"".join(b"%%%02X" % byte if byte in _CONTROLS else bytes((byte,)) for byte in value)
+    return b"".join(b"%%%02X" % byte if byte < 32 and byte != 9 or byte == 127 else bytes((byte,)) for byte in value)
 
 
 def set_special(r: Request, name: bytes, low: bytes, value: bytes) -> bytes | None:
@@ -72,11 +84,12 @@ _SPECIAL = frozenset((b"content-type", b"content-length", b"server", b"date"))
 _KNOWN = _SPECIAL | _SINGLE | {b"last-modified"}
 
 
-def set_header(r: Request, name: bytes, low: bytes, values: tuple[bytes, ...]) -> bytes | None:
-    """Replace the header by ``values``, of which empty ones count for nothing; an error message, or None."""
-    if low not in _KNOWN:
-        _set_listed(r, name, low, values)
-        return None
+def _way_to_set(low: bytes) -> Replace:
+    return _set_known if low in _KNOWN else _set_listed
+
+
+def _set_known(r: Request, name: bytes, low: bytes, values: tuple[bytes, ...]) -> bytes | None:
+    """Set a header that has a field of its own in the request, or of which there is only one."""
     if low in _SPECIAL:
         error = None
         for value in values or (b"",):
@@ -93,26 +106,27 @@ def set_header(r: Request, name: bytes, low: bytes, values: tuple[bytes, ...]) -
     return None
 
 
-def _set_listed(r: Request, name: bytes, low: bytes, values: tuple[bytes, ...]) -> None:
+def _set_listed(r: Request, name: bytes, low: bytes, values: tuple[bytes, ...]) -> bytes | None:
     """Set a header that is nothing but an entry of the list. A name without a letter is no name."""
     if not name:
-        return
-    headers = r.headers_out
-    if not headers and len(values) == 1:
-        if values[0]:
-            headers.append((name, escape_value(values[0])))
-        return
-    entries = [(name, escape_value(value)) for value in values if value]
-    if headers:
-        places = [i for i, (key, _) in enumerate(headers) if key == name or key.lower() == low]
-        if places:
-            # the first one is replaced, and keeps its name
-            if entries:
-                headers[places[0]] = (headers[places[0]][0], entries.pop(0)[1])
-                del places[0]
-            for i in reversed(places):
-                del headers[i]
-    headers += entries
+        return None
+    if len(values) == 1 and values[0] and not r.headers_out:
+        r.headers_out.append((name, escape_value(values[0])))
+        return None
+    left = [escape_value(value) for value in values if value]
+    if r.headers_out:
+        kept, size, found = [], len(low), False
+        for header in r.headers_out:
+            key = header[0]
+            if len(key) != size or (key != name and key.lower() != low):
+                kept.append(header)
+            elif left and not found:
+                kept.append((key, left.pop(0)))  # the first one is replaced, and keeps its name
+                found = True
+        r.headers_out = kept
+    for value in left:
+        r.headers_out.append((name, value))
+    return None
 
 
 def get_header(r: Request, low: bytes) -> list[bytes]:
@@ -163,9 +177,8 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
 
     def py_set_header(key: bytes, *values: bytes) -> bytes | None:
         """Set, or remove if there are no values; an error message, or None."""
-        assert vm.r is not None
-        name, low = _names.get(key) or header_name(key)
-        return set_header(vm.r, name, low, values)
+        name, low, replace = _names.get(key) or header_name(key)
+        return replace(vm.r, name, low, values)  # type: ignore[arg-type]
 
     def py_get_header(key: bytes) -> Any:
         """The value, several of them, or None."""
@@ -173,20 +186,14 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         values = get_header(vm.r, (_names.get(key) or header_name(key))[1])
         return tuple(values) if values else None
 
-    def name_in(r: Request, key: bytes) -> tuple[bytes, bytes]:
-        """As ``header_name``, where ``lua_transform_underscores_in_response_headers`` is off in some locations."""
-        if r.loc.conf["lua"].transform_underscores:
-            return header_name(key)
-        name = escape_name(key)
-        return name, name.lower()
-
     def careful_set_header(key: bytes, *values: bytes) -> bytes | None:
         assert vm.r is not None
-        return set_header(vm.r, *name_in(vm.r, key), values)
+        name, low, replace = header_name_in(vm.r, key)
+        return replace(vm.r, name, low, values)
 
     def careful_get_header(key: bytes) -> Any:
         assert vm.r is not None
-        values = get_header(vm.r, name_in(vm.r, key)[1])
+        values = get_header(vm.r, header_name_in(vm.r, key)[1])
         return tuple(values) if values else None
 
     careful = vm.config.main["lua"].keeps_underscores  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...http.request import Request
-from .header import escape_name, escape_value, get_header, header_name, set_header
+from .header import escape_name, escape_value, get_header, header_name_in
 
 if TYPE_CHECKING:
     from ..vm import LuaVM
@@ -25,8 +25,8 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
     def add_resp_header(key: bytes, *values: bytes) -> bytes | None:
         """Add a header for each value, beside what is there; an error message, or None."""
         r = request()
-        name, low = header_name(key) if r.loc.conf["lua"].transform_underscores else (escape_name(key), key.lower())
-        return set_header(r, name, low, (*get_header(r, low), *values))
+        name, low, replace = header_name_in(r, key)
+        return replace(r, name, low, (*get_header(r, low), *values))
 
     def set_status_line(status: float, reason: bytes) -> None:
         """Set the status, and what stands behind it in the status line."""

@@ -61,7 +61,9 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         return raw.partition(b"\n")[2] if no_request_line else raw
 
     def get_args() -> bytes | None:
-        return request().args
+        r = vm.r
+        assert r is not None
+        return r.args
 
     def set_args(args: bytes) -> None:
         r = request()
@@ -73,15 +75,16 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
 
     def req_headers(start: int, most: int, raw: bool) -> tuple[bytes, ...]:
         """At most ``most`` headers from number ``start`` on: name, value, name, value …"""
-        r = request()
-        usual = start == 0 and not raw and not r.headers_owned and len(r.headers_in) <= most
-        if usual and r.head.lua_headers is not None:
-            known: tuple[bytes, ...] = r.head.lua_headers
+        r = vm.r
+        assert r is not None
+        known: tuple[bytes, ...] | None = r.head.lua_headers
+        usual = start == 0 and not raw and not r.headers_owned
+        if usual and known is not None and len(known) <= 2 * most:
             return known
         flat: list[bytes] = []
         for name, value in r.headers_in[int(start) : int(start + most)]:
             flat += (name if raw else name.lower(), value)
-        if usual:
+        if usual and len(r.headers_in) <= most:
             r.head.lua_headers = tuple(flat)
         return tuple(flat)
 

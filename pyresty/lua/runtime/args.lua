@@ -50,10 +50,11 @@ local function escape(s)
 end
 
 local function unescape(s)
+    if find(s, "+", 1, true) then
+        s = gsub(s, "%+", " ")
+    end
     if find(s, "%", 1, true) then
-        return (gsub(gsub(s, "%+", " "), "%%%x%x", decoded))
-    elseif find(s, "+", 1, true) then
-        return (gsub(s, "%+", " "))
+        s = gsub(s, "%%%x%x", decoded)
     end
     return s
 end

@@ -87,18 +87,17 @@ local by_any_name = {
 
 -- Add a run of names and values; answers how many there are.
 local function fill(t, ...)
-    local run, n = { ... }, select("#", ...)
-    for i = 1, n, 2 do
+    local run = { ... }
+    for i = 1, #run, 2 do
         add_value(t, run[i], run[i + 1])
     end
-    return n / 2
+    return #run / 2
 end
 
 -- A table of the headers that `read(from, most, raw)` gives a run at a time, `max` of them at most (0: all), and how many it has.
 local RUN = 500
 function rt.header_table(read, max, raw)
-    local t = raw and {} or setmetatable({}, by_any_name)
-    local from = 0
+    local t, from = {}, 0
     repeat
         local most = RUN
         if max > 0 and max - from < most then
@@ -107,7 +106,7 @@ function rt.header_table(read, max, raw)
         local n = fill(t, read(from, most, raw))
         from = from + n
     until n < RUN
-    return t, from
+    return raw and t or setmetatable(t, by_any_name), from
 end
 
 rawset(ngx, "resp", {
