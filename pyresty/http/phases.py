@@ -20,7 +20,7 @@ from .special import special_response
 from .status import is_msie6, is_safari
 
 if TYPE_CHECKING:
-    from .routing import Handler, Location
+    from .routing import Handler
 
 
 async def run(r: Request, content: Awaitable[int | None] | None = None) -> None:
@@ -274,10 +274,10 @@ def chain(handlers: tuple[Handler, ...]) -> Handler:
     return try_in_turn
 
 
-def at_once(r: Request, loc: Location) -> Coroutine[Any, Any, None] | None:
-    """Call the content handler of ``loc`` directly. None if that completed the response, else the coroutine that will."""
+def at_once(r: Request, handler: Handler) -> Coroutine[Any, Any, None] | None:
+    """Call the content handler directly. None if that completed the response, else the coroutine that will."""
     try:
-        rc = loc.content(r)
+        rc = handler(r)
         if rc == OK and r.header_sent:
             if not r.finished:
                 r.finish()
@@ -308,7 +308,7 @@ def start(r: Request, coro: Coroutine[Any, Any, None] | None = None) -> None:
             r.loc = loc
             if head.captures is not None:
                 set_captures(r, head.captures)
-            coro = at_once(r, loc)
+            coro = at_once(r, loc.content)
         else:
             coro = run(r)
         if coro is None:

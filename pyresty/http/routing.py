@@ -66,6 +66,8 @@ class Location:
         #: Whether a response may take in subrequests, which its request has to wait for (``postpone.py``).
         self.postpones = False
         self.simple = False
+        #: The code and the default type of ``content_by_lua*``, if nothing else sees or changes what it does (lua/api/location.py).
+        self.lua_content: Any = None
 
 
 def _no_content(r: Request) -> int:
@@ -152,6 +154,7 @@ class Server:
         self.name = b""
         self.file, self.line = "", 0  #: where it stands in the configuration
         self._found: dict[bytes, tuple[Location, Any]] = {}
+        self.inside: dict[bytes, Any] = {}  #: what ``ngx.location.capture`` remembers of URIs (lua/api/location.py)
 
     def find_location(self, uri: bytes) -> tuple[Location, Any]:
         """The location for ``uri`` and the match object if a regular expression chose it; recent answers are remembered."""

@@ -7,12 +7,15 @@ They are run like main requests, by ``phases.run``, as a part of whatever waits 
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..process.logs import ERR
 from .phases import at_once, run
 from .regex import set_captures
 from .request import Request
+
+if TYPE_CHECKING:
+    from .routing import Handler
 
 
 class Subrequest(Request):
@@ -99,20 +102,26 @@ def begin_subrequest(sub: Subrequest) -> Coroutine[Any, Any, None] | None:
     sub.loc = loc
     if match is not None:
         set_captures(sub, match)
-    coro = at_once(sub, loc)
+    return run_handler(sub, loc.content)
+
+
+def run_handler(sub: Subrequest, handler: Handler) -> Coroutine[Any, Any, None] | None:
+    """As ``begin_subrequest``, for one whose location is known and has nothing but a content handler."""
+    coro = at_once(sub, handler)
     if coro is not None:
         return _finish(sub, coro)
-    if sub.lua or sub.body is not None or loc.core.log_subrequest:
-        _ended(sub)
+    if sub.lua or sub.body is not None or sub.loc.core.log_subrequest:
+        ended(sub)
     return None
 
 
 async def _finish(sub: Subrequest, coro: Coroutine[Any, Any, None]) -> None:
     await coro
-    _ended(sub)
+    ended(sub)
 
 
-def _ended(sub: Subrequest) -> None:
+def ended(sub: Subrequest) -> None:
+    """Log a subrequest if that is wanted, and let go of what it held."""
     if sub.loc.core.log_subrequest and sub.loc.log:
         for log in sub.loc.log:
             log(sub)

@@ -59,6 +59,10 @@ class Code:
             r.log(ERR, error)
         return number
 
+    def ready(self, r: Request) -> int:
+        """The number of the chunk if it is compiled for the code cache, else 0."""
+        return self.number if self.path is None else self._files.get(self.path.remembered(r), 0)
+
     def compile(self, vm: LuaVM, path: bytes, cache: bool) -> tuple[int, bytes | None, bytes]:
         """Compile the chunk, or the file ``path`` if it changed: number (or minus a status), error message, source."""
         if self.path is None:
@@ -124,28 +128,37 @@ def make_content(loc: Location, code: Code) -> Handler:
                 if r.version < 1001 and holds(r):
                     r.content_length = len(answer)
                 return r.send_all(answer)
-        tid, code_or_waiting = advance(vm, r, answer, True)
-        if tid:
-            return wait(vm, r, tid, code_or_waiting)
-        return end(r, code_or_waiting)
-
-    def end(r: Request, rc: int | None) -> int:
-        if r.filter_status is not None:
-            return refused(r, r.filter_status)
-        if rc is None:
-            send_header(r)
-            return OK
-        return rc
-
-    async def wait(vm: LuaVM, r: Request, tid: int, waiting: Any) -> int | None:
-        return end(r, await carry_on(vm, r, tid, waiting, True))
+        return go_on(vm, r, answer)
 
     async def read_first(r: Request) -> int | None:
         await read_body(r)
         rc = content(r)
         return rc if isinstance(rc, int) else await rc
 
+    if cache and not (filtered or watch or need_body):
+        loc.lua_content = code, usual_type
     return read_first if need_body else content
+
+
+def go_on(vm: LuaVM, r: Request, answer: Any) -> int | Awaitable[int | None]:
+    """Go on with a content handler from Lua's answer: its code, or what gives it."""
+    tid, code_or_waiting = advance(vm, r, answer, True)
+    if tid:
+        return _wait(vm, r, tid, code_or_waiting)
+    return _end(r, code_or_waiting)
+
+
+async def _wait(vm: LuaVM, r: Request, tid: int, waiting: Any) -> int | None:
+    return _end(r, await carry_on(vm, r, tid, waiting, True))
+
+
+def _end(r: Request, rc: int | None) -> int:
+    if r.filter_status is not None:
+        return refused(r, r.filter_status)
+    if rc is None:
+        send_header(r)
+        return OK
+    return rc
 
 
 def refused(r: Request, status: int) -> int:

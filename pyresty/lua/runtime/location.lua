@@ -1,11 +1,13 @@
 -- ngx.location.capture and capture_multi. https://github.com/openresty/lua-nginx-module#ngxlocationcapture
--- The options of each subrequest cross as a flat run of values, the responses come back the same way.
+-- The options of each subrequest cross as a flat run of values, the responses come back the same way. One without options, to a location
+-- with nothing but a Lua content handler, runs inside: in the coroutine of the handler that asks for it.
 
 local rt = ...
 
 local type, rawset, error, tostring, pairs, select, unpack, next = type, rawset, error, tostring, pairs, select, unpack, next
 local wait, ops, py = rt.wait, rt.ops, rt.py
 local OP_CAPTURE, OP_PLAIN = ops.capture, ops.capture_plain
+local begin_inside, end_inside, hold_inside, start_inside = py.begin_inside, py.end_inside, py.hold_inside, rt.start_inside
 local method_names = rt.method_names
 
 local PHASES = rt.phases("server_rewrite rewrite access precontent content")
@@ -163,6 +165,65 @@ local function plain(left, status, truncated, body, count, key, value, ...)
     return responses({ status, truncated, body, count, key, value, ... }, 1, left)
 end
 
+-- Subrequests run inside for a handler that has no threads, and does not share its modules with them.
+local function may_run_inside(r)
+    return not (r.group or r.watch or r.env)
+end
+
+local function result(body, status, kind, ...)
+    if kind then
+        return { status = status, truncated = false, body = body, header = { ["Content-Type"] = kind } }
+    end
+    return (response({ status, false, body, select("#", ...) / 2, ... }, 1))
+end
+
+local function stopped(out, ...)
+    if type(out) == "string" then
+        return result(out, end_inside())
+    end
+    hold_inside(out, ...)
+    return true
+end
+
+-- Run a subrequest inside. Answers with its result, true if it has to go on outside, nil if it has to begin there.
+local function inside(uri)
+    local chunk = begin_inside(uri)
+    if chunk then
+        return stopped(start_inside(chunk))
+    end
+end
+
+-- The results take the places of the URIs.
+local function capture_inside(uris, count)
+    local places, held = nil, 0
+    for i = 1, count do
+        local res = inside(uris[i])
+        if res and res ~= true then
+            uris[i] = res
+        else
+            places = places or {}
+            if not res then
+                -- the others are not to begin before this one
+                for rest = i, count do
+                    places[#places + 1] = rest
+                end
+                break
+            end
+            held = held + 1
+            places[held] = i
+        end
+    end
+    if places then
+        local first = places[held + 1] or count + 1
+        local flat, at = { wait(OP_PLAIN, held, unpack(uris, first, count)) }, 1
+        failed(flat[1], flat[2])
+        for i = 1, #places do
+            uris[places[i]], at = response(flat, at)
+        end
+    end
+    return unpack(uris, 1, count)
+end
+
 local location = {}
 
 function location.capture(...)
@@ -170,10 +231,16 @@ function location.capture(...)
     if n ~= 1 and n ~= 2 then
         error("expecting one or two arguments", 2)
     end
-    rt.require_phase(PHASES, 2)
+    local r = rt.require_phase(PHASES, 2)
     local uri, opts = ...
     if opts == nil and type(uri) == "string" then
-        return plain(1, wait(OP_PLAIN, uri))
+        local res = may_run_inside(r) and inside(uri)
+        if res == true then
+            return plain(1, wait(OP_PLAIN, 1))
+        elseif res then
+            return res
+        end
+        return plain(1, wait(OP_PLAIN, 0, uri))
     end
     local flat = {}
     local last = request(flat, 1, uri, opts, 0) - 1
@@ -195,7 +262,7 @@ function location.capture_multi(...)
     if count == 0 then
         error("at least one subrequest should be specified", 2)
     end
-    rt.require_phase(PHASES, 2)
+    local r = rt.require_phase(PHASES, 2)
     local flat, at = {}, 1
     local simple = true
     for i = 1, count do
@@ -207,7 +274,10 @@ function location.capture_multi(...)
         flat[i] = query[1]
     end
     if simple then
-        return plain(count, wait(OP_PLAIN, unpack(flat, 1, count)))
+        if may_run_inside(r) then
+            return capture_inside(flat, count)
+        end
+        return plain(count, wait(OP_PLAIN, 0, unpack(flat, 1, count)))
     end
     for i = 1, count do
         local query = requests[i]

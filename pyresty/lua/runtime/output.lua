@@ -160,6 +160,5 @@ rawset(ngx, "send_headers", function()
 end)
 
 rt.getters.headers_sent = function()
-    local r = rt.require_request(3)
-    return r.sent
+    return rt.head_sent(rt.require_request(3))
 end

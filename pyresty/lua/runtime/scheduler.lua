@@ -301,6 +301,17 @@ function rt.start_content(chunk)
     return launch(after_content, r, chunk)
 end
 
+local function back_in(outer, ...)
+    rt.r = outer
+    rt.turn = rt.turn + 1
+    return ...
+end
+
+-- As start_content, for a subrequest of the handler that runs, whose turn it is again when this returns.
+function rt.start_inside(chunk)
+    return back_in(rt.r, rt.start_content(chunk))
+end
+
 -- Hand the results of an operation to the thread that waits for it.
 function rt.resume(tid, ...)
     local co, r = waiting_co[tid], waiting_r[tid]
