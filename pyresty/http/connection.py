@@ -138,6 +138,8 @@ class Connection(asyncio.Protocol):
             if not self.eof:
                 self._client_left()
         else:
+            if isinstance(exc, BrokenPipeError):
+                self.r.log(INFO, "writev() failed (32: Broken pipe)")
             if self.body is not None:
                 self.r.aborted = True
                 self.body.fail(400)

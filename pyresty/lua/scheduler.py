@@ -82,6 +82,8 @@ async def carry_on(vm: LuaVM, r: Request, tid: int, waiting: Any, last: bool) ->
         except BaseException:
             vm.cancel(tid)
             raise
+        if r.aborted:
+            vm.output_failed(r.lua)
         vm.r = r
         tid, waiting = advance(vm, r, vm.resume(tid, *results), last)
     code: int | None = waiting

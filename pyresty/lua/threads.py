@@ -89,8 +89,11 @@ class Threads:
             results = await waiting
             if self._tasks.pop(tid, None) is None:
                 return
-            self.vm.r = self.r
-            self.go_on(self.vm.resume(tid, *results))
+            vm, r = self.vm, self.r
+            if r.aborted:
+                vm.output_failed(r.lua)
+            vm.r = r
+            self.go_on(vm.resume(tid, *results))
         except Exit as end:
             self._end(end.code)
         except asyncio.CancelledError:
@@ -148,6 +151,7 @@ class Threads:
         if answer[0] == ABORTED:
             self._end(499)
         else:
+            r.aborted = r.conn.lost  # or the client has only ended its half, and still takes output
             self.go_on(answer)
 
 

@@ -130,6 +130,7 @@ class LuaVM:
         self.adopt = rt[b"adopt"]
         self.counts = rt[b"counts"]
         self.end_group = rt[b"end_group"]
+        self.output_failed = rt[b"output_failed"]
         self.client_aborted = rt[b"client_aborted"]
         self.start_timer = rt[b"start_timer"]
         self.drop_timer = rt[b"drop_timer"]

@@ -62,7 +62,7 @@ async def flush(r: Request, wait: bool) -> Answer:
     if r.is_subrequest:
         return (1,)
     if r.aborted:
-        return None, b"client aborted"
+        return _FAILED
     r.flush()
     if wait and r.conn.write_paused:
         try:
@@ -82,7 +82,7 @@ async def eof(r: Request) -> Answer:
     except Finalize as stop:
         r.filter_status = stop.status
         return _FAILED
-    return (1,)
+    return _FAILED if r.aborted else (1,)
 
 
 async def send_headers(r: Request) -> Answer:
@@ -92,7 +92,7 @@ async def send_headers(r: Request) -> Answer:
             send_header(r, whole=False)
         except Finalize as stop:
             r.filter_status = stop.status
-    return (1,) if r.filter_status is None else _FAILED
+    return (1,) if r.filter_status is None and not r.aborted else _FAILED
 
 
 OPERATIONS = {

@@ -72,6 +72,12 @@ local function ready()
     return r
 end
 
+-- The client of the request whose state is kept as `rid` has gone: no more output. (r.eof says why there is none.)
+function rt.output_failed(rid)
+    local r = rt.state(rid)
+    r.eof = r.eof or "nginx output filter error"
+end
+
 -- The arguments of one call, so that a bad one leaves nothing behind.
 local pieces = require("string.buffer").new(256)
 

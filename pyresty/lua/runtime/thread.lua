@@ -230,14 +230,13 @@ end
 function rt.client_aborted(rid)
     local r = rt.state(rid)
     local group = r and r.group
-    if not group then
-        return 0, rid
-    end
-    local co = r.on_abort
-    if not co then
+    local co = r and r.on_abort
+    if not group or co == false then -- it has run
+        return GROUP, rid, nil
+    elseif not co then
         return ABORTED, rid
     end
-    r.on_abort = nil
+    r.on_abort = false
     add(group, co, group.entry, group.entry)
     rt.parent[co] = group.entry
     rt.r = r
@@ -351,7 +350,7 @@ rawset(ngx, "on_abort", function(fn)
     if type(fn) ~= "function" then
         bad_argument(1, "function expected, got " .. (fn == nil and "no value" or type(fn)), 2)
     end
-    if r.on_abort then
+    if r.on_abort ~= nil then
         return nil, "duplicate call"
     elseif not r.watch then
         return nil, "lua_check_client_abort is off"
