@@ -62,8 +62,15 @@ class TaskVM:
             rt[b"add_dictionary"](
                 name.encode("utf-8", "surrogateescape"), zone.address, zone.size, chains(zone.size), seed
             )
-        self.call: Callable[[bytes, bytes, int, bytes], Any] = rt[b"call"]
+        self._call: Callable[[bytes, bytes, int, bytes], Any] = rt[b"call"]
+        self._tidy: Callable[[], Any] = rt[b"tidy"]
         self._runtime = lua
+
+    def run(self, *task: Any) -> Any:
+        """Call a module's function. What it leaves behind, its results among it, does not stay in an idle VM."""
+        results = self._call(*task)
+        self._tidy()
+        return results
 
 
 class Pool:
@@ -131,7 +138,7 @@ class WorkerThreads:
                 pool.tasks -= 1
             self._idle.append(task_vm)
 
-        future = pool.executor.submit(task_vm.call, module, function, count, data)
+        future = pool.executor.submit(task_vm.run, module, function, count, data)
         future.add_done_callback(over)
         return future
 

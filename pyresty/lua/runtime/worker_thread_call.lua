@@ -3,7 +3,6 @@
 local rt = ...
 
 local require, type, tostring, pcall, select, pairs, rawset = require, type, tostring, pcall, select, pairs, rawset
-local collectgarbage = collectgarbage
 
 local KEPT = {
     config = true, shared = true, encode_args = true, decode_args = true, quote_sql_str = true, decode_base64 = true,
@@ -34,7 +33,8 @@ local function results(ok, ...)
     return true, n, data
 end
 
-local function run(module, name, n, data)
+-- Call function `name` of a module with the n arguments in `data`: true, the number of results and the results; or false and why not.
+function rt.call(module, name, n, data)
     local ok, loaded = pcall(require, module)
     if not ok then
         return false, message(loaded)
@@ -48,12 +48,4 @@ local function run(module, name, n, data)
     return results(pcall(fn, rt.unpack(n, data)))
 end
 
-local function tidy(...)
-    collectgarbage("collect")
-    return ...
-end
-
--- Call function `name` of a module with the n arguments in `data`: true, the number of results and the results; or false and why not.
-function rt.call(module, name, n, data)
-    return tidy(run(module, name, n, data))
-end
+rt.tidy = collectgarbage

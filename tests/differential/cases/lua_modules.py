@@ -84,6 +84,8 @@ function M.names()
 end
 function M.store(key, value) return ngx.shared.d:set(key, value), ngx.shared.d:incr("n", 1, 0) end
 function M.digest() return ngx.md5("x"), ngx.encode_base64("abc"), ngx.crc32_long("abc"), ngx.encode_args({a = 1}) end
+function M.big() return string.rep("0123456789", 1e6) end
+function M.size() return collectgarbage("count") end
 M.number = 1
 return M
 """
@@ -134,6 +136,11 @@ CASES = (
             "lua_worker_thread_vm_pool_size 8; server { listen {port};\n"
             + locations(_THREADS)
             + """
+        location /big { content_by_lua_block {
+            local _, text = ngx.run_worker_thread("p", "tasks", "big")
+            local _, kilobytes = ngx.run_worker_thread("p", "tasks", "size")
+            ngx.say(#text, " ", kilobytes < #text / 1024)
+        } }
         location /log { return 200; log_by_lua_block {
             ngx.run_worker_thread("p", "tasks", "echo", 1)
         } }
@@ -141,7 +148,10 @@ CASES = (
             main="thread_pool p threads=4;",
         ),
         files={**FILES, "lua/tasks.lua": _TASKS, "lua/scalar.lua": "return 1\n"},
-        asks=tuple(get(f"/{name}") for name in (*_THREADS, "log")),
+        asks=(
+            *(get(f"/{name}") for name in (*_THREADS, "log")),
+            get("/big", differs="what a task leaves behind stays there", expect={"body": "10000000 true\n"}),
+        ),
         levels=WARNINGS,
     ),
 )
