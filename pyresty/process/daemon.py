@@ -13,7 +13,7 @@ def detach() -> int:
     """Go on in a new process, leader of its own session, its standard input and output on ``/dev/null``.
 
     The process that called waits in here until the new one gives the descriptor returned to :func:`is_up`, or is gone,
-    and exits with 0 or 1 accordingly: a script that goes on after this command finds the pid file written.
+    and exits with 0 or 1 accordingly: a script that goes on after this command finds the pid file written and all workers started.
     """
     reader, writer = os.pipe()
     if os.fork():

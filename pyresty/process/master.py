@@ -73,6 +73,7 @@ class Master:
         self._children: dict[int, Child] = {}
         self._due: list[tuple[float, int]] = []
         self._daemonized = False
+        self._starter: int | None = None  # where the command that started the daemon waits to hear that it is up
         self._quitting = False
         self._terminating = False
 
@@ -82,9 +83,8 @@ class Master:
         log_system(log)
         if sys.stderr.isatty():
             show(config)
-        waiting = None
         if config.daemon:
-            waiting = daemon.detach()
+            self._starter = daemon.detach()
             self._daemonized = True
         signals.block()  # who reads the pid file may send one at once
         try:
@@ -95,8 +95,6 @@ class Master:
         logs.redirect_stderr(log)
         logs.close_unused(config.log_files | log.paths())
         ErrorLog.copy_to_stderr = False
-        if waiting is not None:
-            daemon.is_up(waiting)
         if config.master_process:
             self._watch()
         else:
@@ -106,7 +104,13 @@ class Master:
         self.cycle.listening.close_unless_in(None)
         return 0
 
+    def _is_up(self) -> None:
+        if self._starter is not None:
+            daemon.is_up(self._starter)
+            self._starter = None
+
     def _single(self) -> None:
+        self._is_up()
         set_environment(self.cycle.config.env)
         tune_gc()
         single = Single(self.cycle, self._make_worker, self._load)
@@ -117,6 +121,7 @@ class Master:
         """Act on signals until the last worker has ended after an order to end."""
         Title().set(" ".join(["master process pyresty", *sys.argv[1:]]))
         self._start_workers()
+        self._is_up()
         while True:
             signo, sender = signals.wait()
             if signo is Signals.SIGALRM:
@@ -197,6 +202,8 @@ class Master:
             ours.close()
             for child in self._children.values():
                 child.channel.close()
+            if self._starter is not None:
+                os.close(self._starter)
             self._be_worker(number, theirs)
         theirs.close()
         child = self._children[pid] = Child(pid, number, ours)

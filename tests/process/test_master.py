@@ -540,6 +540,13 @@ def test_daemon(fake: Fake) -> None:
     assert not (fake.prefix / "logs/nginx.pid").exists()
 
 
+def test_daemon_has_its_workers(fake: Fake) -> None:
+    fake.conf(daemon=True, worker_processes=4)
+    process = fake.popen()
+    assert process.wait(PATIENCE) == 0
+    assert len(Path(f"/proc/{fake.master}/task/{fake.master}/children").read_text().split()) == 4
+
+
 def test_daemon_that_cannot_start_says_so(fake: Fake) -> None:
     fake.conf(daemon=True, pid="no/such/pid")
     process = fake.popen()
