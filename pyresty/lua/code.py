@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from errno import ENOENT
 
 #: Seconds for which the place where a module was found is believed before the path is searched again.
 _BELIEVE = 1.0
@@ -47,7 +48,10 @@ class CodeLoader:
         known = self._files.get((path, factory))
         if known is not None and path.startswith(self._ours):
             return known.number, None  # the bundled library does not change under us
-        info = os.stat(path)
+        try:
+            info = os.stat(path)
+        except ValueError:
+            raise FileNotFoundError(ENOENT, "No such file or directory") from None  # a zero byte in the path
         if known is not None and known.mtime == info.st_mtime_ns and known.size == info.st_size:
             return known.number, None
         with open(path, "rb") as f:

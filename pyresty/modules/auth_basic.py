@@ -68,6 +68,8 @@ def make_auth_basic(realm: Template, user_file: Template, folder: bytes) -> Phas
             call = b"pread()" if isinstance(error, IsADirectoryError) else b"open()"
             r.log(ERR if missing else CRIT, b'%s "%s" failed %s' % (call, path, reason(error).encode()))
             return 403 if missing else 500
+        except ValueError:  # a zero byte in the path
+            return 403
         if stored is None:
             r.log(ERR, b'user "%s" was not found in "%s"' % (given[0], path))
             return ask(r, name)

@@ -186,6 +186,8 @@ def _realpath(of: Any) -> Any:
         except OSError as error:
             r.log(CRIT, b'realpath() "%s" failed (%d: %s)' % (path, error.errno or 0, (error.strerror or "").encode()))
             return None
+        except ValueError:  # a zero byte in it
+            return None
 
     return get
 
