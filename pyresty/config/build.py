@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..http.phases import chain
@@ -157,19 +158,22 @@ class Config:
         return lines
 
     def variable(self, name: str) -> Variable | None:
-        """The variable called ``name``, or None. Names with a prefix (``http_…``) are made on first use."""
-        found = self.variables.get(name)
-        if found is not None and found.get is not None:
-            return found
-        for prefix, make in self.prefix_variables.items():
-            if name.startswith(prefix):
-                made = make(name[len(prefix) :])
-                if found is not None:
-                    found.get, found.set = made.get, made.set
-                    return found
-                self.variables[name] = made
-                return made
-        return None
+        """The variable called ``name``, or None. One with a prefix (``http_…``) that nothing defined is made here.
+
+        Names of variables have no case. nginx: ``ngx_http_get_variable_index``.
+        """
+        name = name.lower()
+        found = self.defined(name)
+        if found is None:
+            for prefix, make in self.prefix_variables.items():
+                if name.startswith(prefix):
+                    return make(name[len(prefix) :])
+        return found
+
+    def defined(self, name: str) -> Variable | None:
+        """The variable called ``name`` if a module or a directive defined it: ``set $arg_a`` does, being used does not."""
+        found = self.variables.get(name.lower())
+        return found if found is not None and found.get is not None else None
 
 
 class Builder:
@@ -225,22 +229,22 @@ class Builder:
 
     def variable(self, name: str) -> Variable:
         """The variable ``name`` for use in a template; it may be defined later, and is an error at the end if it isn't."""
-        found = self.config.variables.get(name)
-        if found is None:
-            found = self.config.variables[name] = Variable(name)
+        found = self._declared(name)
         if found.get is None:
             self._unresolved.append((found, self.node))
         return found
 
     def define(self, name: str, get: Any, set: Any = None) -> Variable:
         """Define the variable ``name``; one that exists keeps its getter unless that is None."""
-        found = self.config.variables.get(name)
-        if found is None:
-            found = self.config.variables[name] = Variable(name)
+        found = self._declared(name)
         if found.get is None:
             found.get = get
             found.set = set
         return found
+
+    def _declared(self, name: str) -> Variable:
+        name = name.lower()
+        return self.config.variables.setdefault(name, Variable(name))
 
     def compute(self, text: str, get: Callable[[Any], bytes | None], volatile: bool = False) -> Variable:
         """Define ``$name`` (``text``, with its dollar) as what ``get(r)`` gives when it is first read, unless ``set`` gave it a value.
@@ -250,10 +254,11 @@ class Builder:
         name = text[1:]
         if not text.startswith("$") or not name:
             raise self.error(f'invalid variable name "{text}"')
-        known = self.config.variable(name)
+        known = self.config.defined(name)
         if known is not None and known.set is None:
             raise self.error(f'the duplicate "{name}" variable')
-        variable = self.config.variables.setdefault(name, Variable(name))
+        variable = self._declared(name)
+        name = variable.name
 
         def remembered(r: Any) -> bytes | None:
             if r.vars is None:
@@ -379,18 +384,22 @@ class Builder:
             if module.finish is not None:
                 self._guard(lambda m=module: m.finish(self))  # type: ignore[misc]
         for variable, node in self._unresolved:
-            if variable.get is None and self.config.variable(variable.name) is None:
-                self.node = node
-
-                def unknown(name: str = variable.name) -> None:
-                    raise self.error(
-                        f'unknown "{name}" variable', hints.unknown_variable(name, list(self.config.variables))
-                    )
-
-                self._guard(unknown)
+            if variable.get is None:
+                self._guard(partial(self._resolve, variable, node))
         if http is not None:
             for server, _ in self.server_scopes:
                 self._arrange(server.root)
+
+    def _resolve(self, variable: Variable, node: Node) -> None:
+        """Make a variable that is used and that nothing defined from its prefix; refuse one without."""
+        made = self.config.variable(variable.name)
+        # as in nginx the table has the defined ones only: no other can be written
+        self.config.variables.pop(variable.name, None)
+        if made is None:
+            self.node = node
+            name, names = variable.name, list(self.config.variables)
+            raise self.error(f'unknown "{name}" variable', hints.unknown_variable(name, names))
+        variable.get = made.get
 
     def _guard(self, run: Callable[[], None]) -> None:
         try:

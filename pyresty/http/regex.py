@@ -30,9 +30,14 @@ def compile_regex(cf: Builder, text: str, caseless: bool = False) -> Any:
         raise cf.error(f'pcre2_compile() failed: {error} in "{text}"') from None
     regex = pcre2.Pattern(code, pattern, flags, True, None)
     for name in regex.groupindex:
-        key = name.decode() if isinstance(name, bytes) else name
+        key = _variable(name)
         cf.define(key, _named(key), assigner(key))
     return regex
+
+
+def _variable(group: bytes | str) -> str:
+    """The name of the variable that a named group sets."""
+    return (group.decode() if isinstance(group, bytes) else group).lower()
 
 
 def _named(name: str) -> Any:
@@ -50,7 +55,7 @@ def set_captures(r: Request, match: Any) -> None:
         if r.vars is None:
             r.vars = {}
         for name, number in groups.items():
-            r.vars[name.decode() if isinstance(name, bytes) else name] = match.group(number)
+            r.vars[_variable(name)] = match.group(number)
 
 
 def capture(r: Request, number: int) -> bytes | None:

@@ -38,8 +38,8 @@ def set_variable(cf: Builder, conf: AuthRequestSettings, node: Node) -> None:
     name, value = node.args
     if not name.startswith("$"):
         raise cf.error(f'invalid variable name "{name}"')
-    name = name[1:]
-    found = cf.config.variable(name)
+    name = name[1:].lower()
+    found = cf.config.defined(name)
     if found is not None and found.set is None:
         raise cf.error(f'the duplicate "{name}" variable')
     if conf.variables is UNSET:

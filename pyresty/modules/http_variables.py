@@ -104,7 +104,7 @@ def _digit(number: int) -> Any:
 
 
 def _args_set(r: Request, value: bytes | None) -> None:
-    r.args = value or b""
+    r.args = value
     r.valid_unparsed_uri = False
 
 

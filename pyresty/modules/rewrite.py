@@ -108,8 +108,11 @@ def _variable_name(cf: Builder, text: str) -> str:
 
 
 def define_variable(cf: Builder, name: str) -> Variable:
-    """The variable that ``set`` and its like assign to: defined by the first of them, unless it is built in and changeable."""
-    found = cf.config.variable(name)
+    """The variable that ``set`` and its like assign to: defined by the first of them, unless it is built in and changeable.
+
+    Where none of them has run, one with a prefix (``$arg_a``) is what the prefix makes of it.
+    """
+    found = cf.config.defined(name)
     if found is not None:
         if found.set is None:
             raise cf.error(f'the duplicate "{name}" variable')
@@ -118,11 +121,16 @@ def define_variable(cf: Builder, name: str) -> Variable:
     def get(r: Request) -> bytes | None:
         if r.vars is not None and name in r.vars:
             return r.vars[name]
+        if unset is not None:
+            value: bytes | None = unset.get(r)
+            return value
         if r.loc.conf["rewrite"].uninitialized_warn:
             r.log(WARN, f'using uninitialized "{name}" variable')
         assign(r, b"")
         return b""
 
+    name = name.lower()
+    unset = cf.config.variable(name)
     assign = assigner(name)
     return cf.define(name, get, assign)
 

@@ -240,8 +240,8 @@ def _set_body(sub: Subrequest, r: Request, body: Any, method: bytes, flags: int)
 
 
 def _set_var(sub: Subrequest, name: bytes, value: bytes) -> bytes | None:
-    variable = sub.server.config.variable(name.decode("utf-8", "surrogateescape").lower())
-    if variable is None or variable.get is None:
+    variable = sub.server.config.defined(name.decode("utf-8", "surrogateescape"))
+    if variable is None:
         return b'variable "%s" cannot be assigned a value (maybe you forgot to define it first?) ' % name
     if variable.set is None:
         return b'variable "%s" not changeable' % name

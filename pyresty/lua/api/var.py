@@ -10,21 +10,23 @@ from ...http.regex import capture
 if TYPE_CHECKING:
     from ..vm import LuaVM
 
+#: Names whose getters are remembered: a program may make names (``"arg_" .. something``) without end.
+_KEPT_GETTERS = 1024
+
 
 def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
     """What the Lua side calls."""
-    find = vm.config.variable
     getters: dict[bytes, Any] = {}
 
     def get_var(name: bytes) -> bytes | None:
         """The variable's value for the request that runs; None if it has none or does not exist."""
         getter = getters.get(name)
         if getter is None:
-            variable = find(name.decode("utf-8", "surrogateescape")) or find(
-                name.decode("utf-8", "surrogateescape").lower()
-            )
+            variable = vm.config.variable(name.decode("utf-8", "surrogateescape"))
             if variable is None or variable.get is None:
                 return None
+            if len(getters) >= _KEPT_GETTERS:
+                getters.clear()
             getter = getters[name] = variable.get
         assert vm.r is not None
         value: bytes | None = getter(vm.r)
@@ -36,7 +38,8 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
 
     def set_var(name: bytes, value: bytes | None) -> bytes | None:
         """Assign; returns OpenResty's message where it can't be."""
-        variable = find(name.decode("utf-8", "surrogateescape").lower())
+        name = name.lower()
+        variable = vm.config.defined(name.decode("utf-8", "surrogateescape"))
         if variable is None:
             return (
                 b'variable "%s" not found for writing; maybe it is a built-in variable that is not changeable or you forgot to use '

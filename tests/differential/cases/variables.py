@@ -9,6 +9,7 @@ from harness import http
 from origin import ok
 
 from ..case import WARNINGS, Case, get, wire
+from ..lua import FILES, server
 
 _NAMES = (
     (
@@ -73,6 +74,32 @@ connection=$connection remote_port=$remote_port request_id=$request_id";
         location /multi {{ return 200 "[$http_x_many][$http_cookie][$http_x_forwarded_for][$http_via]"; }}
     }}
     """
+)
+
+#: Names have no case, and ``set`` may define one that otherwise its prefix makes.
+_NAMED = server(
+    {
+        "args": """
+            ngx.say(ngx.var.args) ngx.var.args = nil ngx.say(show(ngx.var.args), show(ngx.var.is_args)) ngx.var.args = ""
+            ngx.say(show(ngx.var.args))""",
+    },
+    more="""
+        location /set { set $arg_foo x; return 200 "$arg_foo $arg_bar"; }
+        location /when { if ($arg_foo = "") { set $arg_foo none; } return 200 "[$arg_foo]"; }
+        location /used { return 200 "$arg_foo $arg_bar"; }
+        location /headers { set $http_foo y; set $cookie_a z; return 200 "$http_foo $cookie_a"; }
+        location /case { set $MixeD c; return 200 "$mIxed $HOST $ARG_FOO $mapped $arg_made"; }
+        location ~ ^/group/(?<Some>.*) { return 200 "$some $Some"; }
+        location /lua { set $Mixed a; content_by_lua_block {
+            ngx.say(ngx.var.mixed, ngx.var.Mixed, ngx.var.ARG_zz)
+            ngx.var.MIXED = "b" ngx.var.arg_foo = "q" ngx.say(ngx.var.miXed, ngx.var.arg_foo)
+            for _, n in ipairs{"arg_zz", "http_host", "http_x", "uri", "cookie_z", "sent_http_x", "nope", "ARG_zz",
+                "upstream_http_x"} do
+                ngx.say(select(2, pcall(function() ngx.var[n] = "1" end)))
+            end } }""",
+    top="""
+        map $ARG_X $Mapped { default 1; b 2; }
+        map $arg_x $arg_made { default 3; b 4; }""",
 )
 
 _FORMATS = http(
@@ -175,6 +202,22 @@ CASES = (
         ),
         levels=WARNINGS,
         mask=_SHAPES,
+    ),
+    Case(
+        "variable-names",
+        _NAMED,
+        (
+            get("/set?foo=1&bar=2"),
+            get("/when?foo=1"),
+            get("/when"),
+            get("/used?foo=1&BAR=2"),
+            get("/headers", {"Foo": "1", "Cookie": "a=1"}),
+            get("/lua?foo=1&zz=2"),
+            get("/args?a=1"),
+            get("/case?foo=3&x=b"),
+            get("/group/word"),
+        ),
+        files=FILES,
     ),
     Case(
         "log-format",
