@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..http.phases import abort
 from ..http.request import ERROR, Finalize, Request
+from ..http.subrequest import Subrequest
 from ..process.logs import ERR
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def make_body_filter(loc: Location, code: Code) -> BodyFilter:
             raise _broken(r)
         if ends is not last:
             r.body_last = ends
+            if last and type(r) is Subrequest:  # a captured body is whole when its end has come through
+                r.truncated = True
         return data
 
     return body_filter

@@ -53,11 +53,14 @@ _OTHERS = f"""
     location /error-page {{ error_page 404 /return; {_TRACE} return 404; }}
     location /capture {{ content_by_lua_block {{
         local show = require "show"
-        for _, uri in ipairs{{"/say", "/return", "/static", "/missing", "/nothing"}} do
+        for _, uri in ipairs{{"/say", "/return", "/static", "/missing", "/nothing", "/endless", "/endless-say"}} do
             local res = ngx.location.capture(uri)
             ngx.say(uri, " ", res.status, " ", res.body, " ", tostring(res.truncated))
         end
     }} }}
+    location /endless {{ body_filter_by_lua_block {{ if ngx.arg[2] then ngx.arg[2] = false end }} return 200 "text"; }}
+    location /endless-say {{ body_filter_by_lua_block {{ if ngx.arg[2] then ngx.arg[2] = false end }}
+        content_by_lua_block {{ ngx.say("a") ngx.flush() ngx.say("b") }} }}
     location /capture-filtered {{ {_TRACE} content_by_lua_block {{ ngx.print(ngx.location.capture("/say").body) ngx.say("main") }} }}
 """
 
