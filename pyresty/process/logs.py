@@ -28,8 +28,8 @@ LEVELS = {name: level for level, name in enumerate(LEVEL_NAMES) if name} | {
     f"debug_{part}": DEBUG for part in ("core", "alloc", "mutex", "event", "http", "mail", "stream")
 }
 
-#: Bytes of a line of the error log, its end included: longer ones are cut.
-MAX_LINE = 2048
+#: Bytes of a line of the error log, its end included: longer ones are cut. nginx's own limit is 2048; OpenResty builds with twice that.
+MAX_LINE = 4096
 
 #: Seconds in which failures to write to one file are reported once.
 _REPORT_INTERVAL = 59
