@@ -100,10 +100,19 @@ local function add(t, key, value)
 end
 rt.add_value = add
 
+local function truncated(t, max)
+    py.log(DEBUG, "lua hit query args limit " .. max)
+    return t, "truncated"
+end
+
 -- Parse a query string into `t`. At most `max` pairs are read (0: all of them), pairs with an empty name among them if `count_empty`.
--- Answers "truncated" if there were more.
+-- Answers "truncated" if there were more; pairs with an empty name count for that in any case, as ngx_http_lua_ffi_req_get_uri_args_count
+-- has it.
 local function parse(t, s, max, count_empty)
-    local from, count, last = 1, 0, #s
+    if max <= 0 then
+        max = math.huge
+    end
+    local from, count, last, skipped = 1, 0, #s, false
     while from <= last do
         local to = find(s, "&", from, true) or last + 1
         local equals = find(s, "=", from, true)
@@ -118,12 +127,16 @@ local function parse(t, s, max, count_empty)
             count = count + 1
         elseif count_empty then
             count = count + 1
+        else
+            skipped = true
         end
         if count == max and to <= last then
-            py.log(DEBUG, "lua hit query args limit " .. max)
-            return t, "truncated"
+            return truncated(t, max)
         end
         from = to + 1
+    end
+    if skipped and select(2, gsub(s, "&", "")) >= max then
+        return truncated(t, max)
     end
     return t
 end

@@ -109,7 +109,7 @@ end
 
 -- The first byte that may not stand in a URI, for messages; nil if there is none. The text as messages show it.
 local function unsafe_byte(s)
-    local at = find(s, "[%z\1-\31\127]")
+    local at = find(s, "[%z\1-\8\10-\31\127]")
     if at then
         local shown = gsub(s, '[%z\1-\31"\\\127-\255]', function(c)
             return format("\\x%02X", byte(c))

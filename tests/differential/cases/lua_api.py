@@ -128,8 +128,15 @@ _CTX = {
     "args-100": "local n, err = 0 local a, err = ngx.req.get_uri_args() for _ in pairs(a) do n = n + 1 end ngx.say(n, show(err))",
     "args-all": "local n = 0 local a, err = ngx.req.get_uri_args(0) for _ in pairs(a) do n = n + 1 end ngx.say(n, show(err))",
     "args-minus": "local n = 0 local a, err = ngx.req.get_uri_args(-5) for _ in pairs(a) do n = n + 1 end ngx.say(n, show(err))",
+    "few-args": "for n = 0, 4 do ngx.say(n, ' ', show({ngx.req.get_uri_args(n)})) end",
     "args-set": "ngx.req.set_uri_args('a=b c\\r\\nd') ngx.say(ngx.var.args)",
     "uri-binary": "ngx.req.set_uri('/a\\tb', false, true) ngx.say(#ngx.var.uri)",
+    "uri-bytes": """
+        for byte = 0, 127 do
+            local ok, err = pcall(ngx.req.set_uri, "/a" .. string.char(byte))
+            if not ok then ngx.say(err) end
+        end
+        ngx.req.set_uri("/a\\tb") ngx.say(show(ngx.var.uri))""",
     "uri-types": "ngx.say(show({pcall(ngx.req.set_uri, '/x', 'y')}), show({pcall(ngx.req.set_uri, '/x', false, 1)}), show({pcall(ngx.req.set_uri, {}, false)}))",
     "headers": "local n = 0 local h, err = ngx.req.get_headers() for _ in pairs(h) do n = n + 1 end ngx.say(n, show(err))",
     "headers-all": "local n = 0 local h, err = ngx.req.get_headers(0) for _ in pairs(h) do n = n + 1 end ngx.say(n, show(err))",
@@ -213,6 +220,7 @@ CASES = (
         server(_CTX, _TARGET + _NEWER),
         (
             *(get(f"/{name}" + (f"?{_HUNDRED}" if name.startswith("args-") else "")) for name in _CTX),
+            *(get(f"/few-args?{args}") for args in ("a=3&=b&=c", "=&=&", "a&b&", "&&&", "a=1&=&", "&a", "a=1")),
             *(get(path) for path in ("/jump/from", "/jump/loop", "/page", "/arg", "/empty/rewrite", "/empty/access")),
             *(
                 get(f"/{name}", version="1.0")
