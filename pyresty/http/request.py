@@ -394,6 +394,7 @@ class Request:
         if self.uri_changes == 0:
             self.log(ERR, b'rewrite or internal redirection cycle while internally redirecting to "%s"' % uri)
             return 500
+        self.main.action = b""
         self.uri = uri
         self.args = args
         self.internal = True

@@ -12,6 +12,7 @@ from ..http.phases import abort
 from ..http.request import ERROR, Finalize, Request
 from ..http.subrequest import Subrequest
 from ..process.logs import ERR
+from ..upstream.exchange import HEAD_READ, TO_CLIENT
 
 if TYPE_CHECKING:
     from ..http.request import BodyFilter
@@ -32,8 +33,12 @@ def make_filters(loc: Location) -> HeaderFilter | None:
     def header_filter(r: Request) -> None:
         if body is not None:
             r.add_body_filter(body)
-        if header is None:
-            return
+        if header is not None:
+            run_header(r, header)
+        if r.main.action is HEAD_READ:
+            r.main.action = TO_CLIENT
+
+    def run_header(r: Request, header: Code) -> None:
         vm = config.lua
         chunk = header.chunk(vm, r, cache)
         if chunk < 0:

@@ -172,7 +172,6 @@ async def ask(
     ``use`` sees the head of the reply first and may give another status. ``ranges``: the client may ask for parts.
     """
     u = MemcachedUpstream(r, conf)
-    r.main.action = b""
     try:
         if conf.local is not None:
             u.local = conf.local(r)
@@ -211,7 +210,6 @@ async def ask(
         if u.conn is not None:
             u.finish(False)
         r.on_abort = None
-        r.main.action = b" while sending to client"  # so nginx's log lines have it, once an upstream has been asked
         u.forget()
 
 

@@ -72,6 +72,10 @@ SENDING = b"sending request to upstream"
 READING_HEAD = b"reading response header from upstream"
 READING = b"reading upstream"
 
+#: The same of the whole request (``r.main.action``): while header filters have an upstream's response, and from then on.
+HEAD_READ = b" while " + READING_HEAD
+TO_CLIENT = b" while sending to client"
+
 
 class State:
     """One attempt, as ``$upstream_addr`` and its sisters tell it. Times are seconds, None while unknown; ``peer`` is
@@ -158,8 +162,12 @@ class Upstream:
 
     def log(self, level: int, message: bytes | str) -> None:
         """Log with what is being done (nginx's ``while …``)."""
-        text = message.encode("utf-8", "surrogateescape") if isinstance(message, str) else message
-        self.r.log(level, b"%s while %s" % (text, self.action))
+        main = self.r.main
+        before = main.action
+        if self.action:
+            main.action = b" while " + self.action
+        self.r.log(level, message)
+        main.action = before
 
     # -- asking
 
@@ -365,8 +373,10 @@ class Upstream:
             self._feeder.cancel()
             self._feeder = None
         state = self.state
-        now = self.r.conn.loop.time()
+        r = self.r
+        now = r.conn.loop.time()
         state.response_time = now - self._start
+        r.main.action = TO_CLIENT
         if self.choice.peer is not None and self.choice.free(failed, int(now)):
             self.log(WARN, "upstream server temporarily disabled")
         conn = self.conn
@@ -374,7 +384,7 @@ class Upstream:
             self.conn = None
             state.bytes_received = conn.received
             state.bytes_sent = conn.sent
-            if keep and not self.r.conn.worker.quitting:
+            if keep and not r.conn.worker.quitting:
                 conn.keep(self.pool, now)
             else:
                 conn.close()

@@ -17,7 +17,7 @@ from ..http.status import status_line
 from ..http.throttle import limit_rate
 from ..http.uri import UnsafeURI, parse_unsafe_uri
 from ..process.logs import ERR, WARN
-from .exchange import READING
+from .exchange import HEAD_READ, READING
 from .http_client import INVALID_BODY, TIMEOUT
 from .tunnel import tunnel
 
@@ -109,6 +109,7 @@ def pass_response(u: Upstream) -> int | Awaitable[int]:
 def send_response(u: Upstream, conn: UpstreamConnection) -> int | Awaitable[int]:
     """Send the head as it has been set, and the body. The answer as that of ``pass_response``."""
     r = u.r
+    r.main.action = HEAD_READ
     if conn.complete and not conn.excess:
         data = conn.take()
         r.send_all(data, False)

@@ -262,6 +262,26 @@ _SCRIPTS: dict[str, Script] = {
 
 _SERVER = server({f"t/{name}": code for name, code in _CAPTURES.items()}, "set $v1 ''; set $v2 '';" + _SEEN)
 
+#: Lines of the log say what nginx is doing: with an upstream's response, and from then on until something else begins.
+_ACTIONS = """
+        location /text { proxy_pass http://127.0.0.1:{origin}; }
+        location /plain { content_by_lua_block { ngx.log(ngx.WARN, "plain ", ngx.var.request_uri) ngx.print("plain") } }
+        location /asks { content_by_lua_block {
+                for _, uri in ipairs{"/text", "/plain", "/text"} do
+                    ngx.location.capture(uri) ngx.log(ngx.WARN, "after ", uri)
+                end
+                ngx.sleep(0.001) ngx.log(ngx.WARN, "slept") ngx.say("x") ngx.log(ngx.WARN, "said")
+            }
+            log_by_lua_block { ngx.log(ngx.WARN, "log asks") } }
+        location /proxied { access_by_lua_block { ngx.location.capture("/text") ngx.log(ngx.WARN, "access") }
+            header_filter_by_lua_block { ngx.log(ngx.WARN, "head") } body_filter_by_lua_block { ngx.log(ngx.WARN, "body") }
+            log_by_lua_block { ngx.log(ngx.WARN, "log proxied") } proxy_pass http://127.0.0.1:{origin}/text; }
+        location /redirected { proxy_pass http://127.0.0.1:{origin}/away; }
+        location /named { access_by_lua_block { ngx.location.capture("/text") ngx.exec("@there") } }
+        location @there { content_by_lua_block { ngx.log(ngx.WARN, "there") ngx.say("there") } }
+        location /refused { header_filter_by_lua_block { ngx.log(ngx.WARN, "error page") } proxy_pass http://127.0.0.1:1; }
+"""
+
 CASES = (
     Case(
         "lua-capture",
@@ -325,6 +345,14 @@ CASES = (
         (get("/t/cycle"), get("/t/plain", name="the worker lives")),
         files={**FILES, "html/file.txt": "static file"},
         scripts=_SCRIPTS,
+        levels=WARNINGS,
+    ),
+    Case(
+        "lua-log-actions",
+        server({}, _ACTIONS),
+        tuple(get(f"/{name}") for name in ("asks", "proxied", "redirected", "named", "refused")),
+        files=FILES,
+        scripts={"/text": ok(b"text"), "/away": ok(b"", "X-Accel-Redirect: /plain")},
         levels=WARNINGS,
     ),
 )
