@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..http.body import RequestBody
 from ..http.request import Request
-from .cosocket import HIGH_WATER, Answer, Peer
+from .cosocket import ALL, HIGH_WATER, Answer, Peer
 from .socket_object import CoSocket
 
 if TYPE_CHECKING:
@@ -91,6 +91,10 @@ class Downstream(Peer):
         self._ended()
         if watched and unread and not conn.lost and r.on_abort is not None:
             r.client_closed()
+
+    def attempt(self) -> Answer | None:
+        """As Peer's; what a client that has gone leaves is not all of it."""
+        return None if self.client_gone and self.kind == ALL else super().attempt()
 
     # -- flow: the connection keeps count of who has paused it
 

@@ -111,6 +111,11 @@ _MORE = """
     }
     location /cut { content_by_lua_block {
         local s = ngx.req.socket() local data, err, part = s:receive(10) ngx.log(ngx.ERR, tostring(err), " ", part) } }
+    location /cut-all {
+        content_by_lua_block { local show = require "show" local s = ngx.req.socket() ngx.log(ngx.ERR, show({s:receive("*a")})) }
+        location /cut-all/checked { lua_check_client_abort on; content_by_lua_block {
+            local show = require "show" local s = ngx.req.socket() ngx.log(ngx.ERR, show({s:receive("*a")})) } }
+    }
 """
 
 
@@ -157,6 +162,11 @@ CASES = (
                  read=("POST",)),
             wire("cut", b"POST /cut HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc", 0.1, read=(), shutdown=True),
             wire("checked", b"POST /checked HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc", 0.1, read=(), shutdown=True),
+            *(
+                wire(name, f"POST /{name} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc".encode(), 0.1, read=(),
+                     shutdown=True)
+                for name in ("cut-all", "cut-all/checked")
+            ),
             get("/log"),
         ),
         files=FILES,
