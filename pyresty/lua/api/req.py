@@ -31,6 +31,17 @@ def jump(r: Request, uri: bytes) -> tuple[Any, ...]:
     raise Exit(None)
 
 
+def _host(value: bytes) -> bytes | None:
+    """The ``$host`` that a Host header set by Lua comes to; None if it can't be one. ngx_lua: ``ngx_http_lua_validate_host``."""
+    if value[:1] == b"[" and b"]" in value:
+        name = value[: value.index(b"]") + 1]
+    else:
+        name = value.partition(b":")[0]
+    if b".." in value or b"/" in value:
+        return None
+    return name.removesuffix(b".").lower() or None
+
+
 def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
     """What the Lua side calls."""
 
@@ -102,7 +113,10 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
             return b"failed to set header"
         if low == b"host":
             kept = kept[-1:]
-            r.host_in = kept[0] if kept else b""
+            host = _host(kept[0]) if kept else b""
+            if host is None:
+                return b"failed to set header"
+            r.host_in = host
         r.set_header_in(escape_name(name), kept)
         return None
 

@@ -95,6 +95,12 @@ _HEADERS = {
     "host": (
         "ngx.req.set_header('Host', 'new.example') ngx.say(ngx.var.host, ngx.var.http_host, ngx.req.get_headers().host)"
     ),
+    "hosts": """
+        for _, value in ipairs{"a.Org:80", "A..b", "x.", "/", "a/b", "[::1]:80", ":80", "", "ok:99:1", ".", "a b", "[x", "a.:1"} do
+            ngx.say(value, " ", (pcall(ngx.req.set_header, "Host", value)), " ", ngx.var.host, " ", show(ngx.var.http_host))
+        end
+        ngx.req.set_header("hOst", {"B:1", "C:2"}) ngx.say(ngx.var.host, " ", ngx.var.http_host)
+        ngx.req.clear_header("Host") ngx.say(show(ngx.var.host), show(ngx.var.http_host))""",
     "type": "ngx.req.set_header('Content-Type', 'a/b') ngx.say(ngx.var.content_type, ngx.var.http_content_type)",
     "cookie": (
         "ngx.req.set_header('Cookie', 'c=9') ngx.say(ngx.var.cookie_c, show(ngx.var.cookie_a)) "
@@ -246,8 +252,11 @@ CASES = (
     ),
     Case(
         "lua-req-headers",
-        server(_HEADERS, _ECHO),
-        tuple(
+        server(
+            _HEADERS, _ECHO + 'location /folder { rewrite_by_lua_block { ngx.req.set_header("Host", "Other:99") } }'
+        ),
+        (get("/folder"),)
+        + tuple(
             wire(
                 name,
                 f"GET /{name}?q HTTP/1.1\r\nHost: x\r\nX-Many: 1\r\nx-many: 2\r\nX-Many:\r\n".encode(),
@@ -255,7 +264,7 @@ CASES = (
             )
             for name in _HEADERS
         ),
-        files=FILES,
+        files={**FILES, "html/folder/x": ""},
         scripts={"/": (ECHO,)},
         levels=WARNINGS,
     ),
