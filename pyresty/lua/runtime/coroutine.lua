@@ -24,7 +24,7 @@ local function through(co, ok, ...)
         killed[co] = origin
         return false, err
     end
-    return through(co, co_resume(co, co_yield(...)))
+    return through(co, co_resume(co, rt.wait(...)))
 end
 
 -- Whether coroutine.* is our own here: filters, and code that belongs to no request, have the standard one.

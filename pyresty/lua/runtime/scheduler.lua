@@ -11,7 +11,8 @@
 local rt = ...
 
 local co_create, co_resume, co_yield = coroutine.create, coroutine.resume, coroutine.yield
-local type, tostring, setmetatable, setfenv, pairs = type, tostring, setmetatable, setfenv, pairs
+local co_isyieldable = coroutine.isyieldable
+local type, tostring, setmetatable, setfenv, pairs, error = type, tostring, setmetatable, setfenv, pairs, error
 local G = _G
 local getinfo = debug.getinfo
 local new_buffer = require("string.buffer").new
@@ -355,7 +356,11 @@ function rt.counts()
 end
 
 -- Wait for an operation. In a user's coroutine this reaches the scheduler through coroutine.resume below.
+-- (Where that can't be, in a function that gsub calls, say, LuaJIT's message would name a line of ours.)
 function rt.wait(op, ...)
+    if not co_isyieldable() then
+        error("attempt to yield across C-call boundary", 0)
+    end
     return co_yield(op, ...)
 end
 

@@ -50,6 +50,13 @@ _ERRORS = {
         "local co = coroutine.create(function() ngx.sleep(0.001) error('resumed') "
         "end)\nngx.say(show({coroutine.resume(co)}))"
     ),
+    "yield-require": 'require("waits")',
+    "yield-gsub": 'string.gsub("a", "a", function() ngx.sleep(0.001) end)',
+    "yield-inside": 'string.gsub("a", "a", function() coroutine.wrap(function() ngx.sleep(0.001) end)() end)',
+    "yield-caught": """
+        local function try(f, ...) ngx.say(show({pcall(string.gsub, "a", "a", function() f() end)})) end
+        try(function() ngx.sleep(0.001) end) try(function() ngx.socket.tcp():connect("127.0.0.1", {port}) end)
+        try(function() ngx.exec("/x") end) ngx.sleep(0.001) ngx.say("lives")""",
     "in-module": 'require("bad").run()',
     "require-missing": 'require("no.such.module")',
     "require-syntax": 'require("syntax")',
@@ -129,6 +136,7 @@ _FILES: dict[str, str | bytes] = {
     ),
     "lua/syntax.lua": "local x = 1\nlocal t = {a: 1}\n",
     "lua/raises.lua": "local x = 1\nerror('raised while loading')\n",
+    "lua/waits.lua": "ngx.sleep(0.001)\n",
     "lua/binary.lua": b"\x00\x01\x02",
 }
 
