@@ -13,7 +13,23 @@ local USER, KILLED, PLAIN = rt.USER, rt.KILLED, rt.PLAIN
 local user_threads = setmetatable({}, { __mode = "k" })
 local killed = setmetatable({}, { __mode = "k" }) -- what an error in a wrapped coroutine has ended → the coroutine of the error
 
-local function through(co, ok, ...)
+-- While an operation passes through them: its coroutine is still running, those that have resumed one another down to it are normal.
+local passing = setmetatable({}, { __mode = "k" })
+
+local through
+
+local function passed(co, resumer, ...)
+    passing[co], passing[resumer] = nil, nil
+    return through(co, co_resume(co, ...))
+end
+
+local function pass(co, ...)
+    local resumer = co_running()
+    passing[co], passing[resumer] = passing[co] or "running", "normal"
+    return passed(co, resumer, rt.wait(...))
+end
+
+function through(co, ok, ...)
     if not ok or co_status(co) == "dead" then
         return ok, ...
     end
@@ -24,7 +40,7 @@ local function through(co, ok, ...)
         killed[co] = origin
         return false, err
     end
-    return through(co, co_resume(co, rt.wait(...)))
+    return pass(co, ...)
 end
 
 -- Whether coroutine.* is our own here: filters, and code that belongs to no request, have the standard one.
@@ -77,16 +93,18 @@ end
 local function state(co)
     local info = rt.threads[co]
     if info then
-        return info.status == "running" and co_status(co) == "normal" and "normal" or info.status
+        return info.status == "running" and (co_status(co) == "normal" and "normal" or passing[co]) or info.status
     end
-    return killed[co] and "dead" or co_status(co)
+    local status = killed[co] and "dead" or passing[co] or co_status(co)
+    -- a handler's own coroutine is its request's: one that waits is running, and nobody may resume it
+    return status == "suspended" and boxes[co] and "running" or status
 end
 
 function user.resume(co, ...)
     if type(co) ~= "thread" then
         rt.bad_argument(1, "coroutine expected", 2)
     end
-    if not user_threads[co] or not ours(2) then
+    if not (user_threads[co] or boxes[co]) or not ours(2) then
         return co_resume(co, ...)
     end
     local status = state(co)

@@ -24,6 +24,32 @@ _THREADS = {
         "local yield = coroutine.yield local function f() for i = 1, 3 do ngx.say('f ', i) yield('x') end end "
         "ngx.say(0) yield() ngx.say(1) ngx.thread.spawn(f) for i = 2, 5 do ngx.say(i) yield(i) end"
     ),
+    "status-passing": """
+        local outer, inner
+        local function wait()
+            ngx.sleep(0.02) coroutine.wrap(function() ngx.sleep(0.02) end)()
+            ngx.say("in ", coroutine.status(outer), " ", coroutine.status(inner))
+        end
+        local t = ngx.thread.spawn(function()
+            outer, inner = coroutine.running(), coroutine.create(wait)
+            coroutine.resume(inner) ngx.say("over ", coroutine.status(inner), " ", coroutine.status(outer))
+        end)
+        ngx.say(coroutine.status(outer), " ", coroutine.status(inner)) ngx.say(show({coroutine.resume(inner)}))
+        ngx.say(show({coroutine.resume(outer)})) ngx.sleep(0.03) ngx.say(coroutine.status(outer), " ", coroutine.status(inner))
+        ngx.thread.wait(t) ngx.say(coroutine.status(outer), " ", coroutine.status(inner))""",
+    "status-handler": """
+        local main = coroutine.running()
+        local function see() ngx.say(coroutine.status(main), " ", show({coroutine.resume(main)})) end
+        ngx.thread.spawn(function() see() ngx.sleep(0.01) see() end) ngx.sleep(0.02) ngx.say("end")""",
+    "status-resumed": """
+        local main = coroutine.running()
+        local c = coroutine.create(function()
+            ngx.say(coroutine.status(main), show({coroutine.resume(main)})) ngx.sleep(0.01) ngx.say(coroutine.status(main))
+        end)
+        ngx.thread.spawn(function()
+            ngx.sleep(0.005) ngx.say(coroutine.status(main), coroutine.status(c), show({coroutine.resume(c)}))
+        end)
+        coroutine.resume(c) ngx.say(coroutine.status(c))""",
     "yields-three": (
         "local function f(n) for i = 1, 3 do ngx.print(n, i, ' ') coroutine.yield() end end "
         "for n = 1, 3 do ngx.thread.spawn(f, n) end f(4) ngx.say('end')"
