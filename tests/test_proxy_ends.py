@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -16,11 +17,19 @@ from rawserver import Peer, RawServer
 # -- clients that leave
 
 
-def test_a_client_that_leaves_ends_the_upstream_s_work() -> None:
+@pytest.mark.parametrize(
+    ("answer", "action"),
+    [(b"", "sending request to upstream"), (b"HTTP/1.1 200 OK\r\nX: ", "reading response header from upstream")],
+)
+def test_a_client_that_leaves_ends_the_upstream_s_work(answer: bytes, action: str) -> None:
+    """nginx begins to read the head, and to say so, when something of it has come."""
     asked, ended = threading.Event(), threading.Event()
 
     def play(peer: Peer) -> None:
         peer.head()
+        if answer:
+            peer.send(answer)
+            time.sleep(0.1)
         asked.set()
         peer.rest()
         ended.set()
@@ -35,7 +44,7 @@ def test_a_client_that_leaves_ends_the_upstream_s_work() -> None:
         assert server.log_text("own.log") == "499 [-]\n"
         assert (
             "epoll_wait() reported that client prematurely closed connection, so upstream connection is closed too "
-            "while reading response header from upstream"
+            f"while {action}"
         ) in server.log_text()
 
 

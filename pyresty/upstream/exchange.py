@@ -343,6 +343,8 @@ class Upstream:
         """The client has closed its connection: end the exchange."""
         self.r.on_abort = None
         self.stop = 499
+        if self.action is READING_HEAD and self.conn is not None and not self.conn.received:
+            self.action = SENDING  # as long as nothing has come
         self.log(
             INFO,
             "epoll_wait() reported that client prematurely closed connection, so upstream connection is closed too",
