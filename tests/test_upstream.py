@@ -84,6 +84,16 @@ def test_names_in_variables() -> None:
     name_server.close()
 
 
+def test_a_resolver_that_is_not_there() -> None:
+    """The log names it."""
+    inside = "resolver 127.0.0.1:{dead}; resolver_timeout 2s; location / { proxy_pass http://$arg_host; }"
+    with Server(proxy(inside)) as server:
+        assert request(server, path="/?host=two.example").status == 502
+        where = f"127.0.0.1:{server.ports['dead']}"
+        assert f"recv() failed (111: Connection refused) while resolving, resolver: {where}" in server.log_text()
+        assert "two.example could not be resolved (110: Operation timed out), client: " in server.log_text()
+
+
 def test_a_resolver_answers_many_at_once() -> None:
     name_server = NameServer()
     inside = f"resolver {name_server.address} ipv6=off; location / {{ proxy_pass http://$arg_host:{{origin}}; }}"

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from ..config.directives import parse_time
 from ..http.template import encode
+from ..process.logs import ERR
 from .address import BadAddress, addresses, parse_url
 
 if TYPE_CHECKING:
-    from ..config.build import Builder
+    from ..config.build import Builder, Config
     from ..config.parse import Node
 
 #: nginx's codes: those of DNS, and the one for no answer in time.
@@ -108,6 +109,8 @@ class Resolver(Lookup):
     (``local=on``).
     """
 
+    _config: Config | None = None  #: for its error log
+
     def __init__(self, servers: list[str], valid: float | None, ipv4: bool, ipv6: bool) -> None:
         super().__init__()
         self._servers = servers
@@ -141,7 +144,9 @@ class Resolver(Lookup):
             raise cf.error('"ipv4" and "ipv6" cannot both be "off"')
         if not servers and not flags["local"]:
             raise cf.error("no name servers defined")
-        return cls(servers, valid, flags["ipv4"], flags["ipv6"])
+        resolver = cls(servers, valid, flags["ipv4"], flags["ipv6"])
+        resolver._config = cf.config
+        return resolver
 
     def remembered(self, name: bytes) -> list[str] | None:
         known = self._known.get(name.lower())
@@ -164,10 +169,11 @@ class Resolver(Lookup):
             answers = await asyncio.gather(*queries, return_exceptions=True)
         found: list[str] = []
         ttl = float("inf")
-        code = 0
+        code, refused = 0, False
         for answer in answers:
             if isinstance(answer, BaseException):
                 code = max(code, _code(answer))
+                refused = refused or _is_refusal(answer)
                 continue
             for record in answer.answer:
                 ttl = min(ttl, record.ttl)
@@ -175,6 +181,10 @@ class Resolver(Lookup):
                 if address is not None:
                     found.append(address)
         if not found:
+            if refused and self._config is not None:
+                text = "recv() failed (111: Connection refused) while resolving, resolver: "
+                for server in self._servers:
+                    self._config.error_log.write(ERR, text + server)
             raise ResolveError(name, code or NOT_FOUND)
         now = asyncio.get_running_loop().time()
         if len(self._known) >= _KEPT:
@@ -182,6 +192,13 @@ class Resolver(Lookup):
         if len(self._known) < _KEPT:
             self._known[name.lower()] = (now + (ttl if self._valid is None else self._valid), found)
         return found
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether no server listens; the DNS library says so when it has tried them all."""
+    import pycares
+
+    return bool(error.args) and error.args[0] == pycares.errno.ARES_ECONNREFUSED
 
 
 def _code(error: BaseException) -> int:
