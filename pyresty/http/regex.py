@@ -19,7 +19,7 @@ _ADDED_OPTIONS = 0x2 | 0x20000 | 0x100000
 
 
 def compile_regex(cf: Builder, text: str, caseless: bool = False) -> Any:
-    """Compile ``text``; named groups become variables. Raises a ConfigError with PCRE2's own message."""
+    """Compile ``text``; named groups become variables. Raises a ConfigError with nginx's message (``ngx_regex_compile``)."""
     pattern = encode(text)
     flags = pcre2.IGNORECASE if caseless else pcre2.NOFLAG
     try:
@@ -27,10 +27,15 @@ def compile_regex(cf: Builder, text: str, caseless: bool = False) -> Any:
         code = _cy.compile(pattern, flags, _ADDED_OPTIONS)
         _cy.jit_compile(code)
     except pcre2.error as error:
-        raise cf.error(f'pcre2_compile() failed: {error} in "{text}"') from None
+        reason, rest = str(error).partition("; ")[2], pattern[error.pos :].decode("utf-8", "surrogateescape")
+        at = f' at "{rest}"' if rest else ""
+        raise cf.error(f'pcre2_compile() failed: {reason} in "{text}"{at}') from None
     regex = pcre2.Pattern(code, pattern, flags, True, None)
     for name in regex.groupindex:
         key = _variable(name)
+        known = cf.config.defined(key)
+        if known is not None and known.set is None:
+            raise cf.error(f'the duplicate "{key}" variable')
         cf.define(key, _named(key), assigner(key))
     return regex
 

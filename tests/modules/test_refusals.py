@@ -84,6 +84,14 @@ _HTTP = (
     "limit_conn a 1; limit_conn a 2;",
     "limit_conn_status 600;",
     "random_index on;",
+    "server { location ~ ( { } }",
+    "server { location ~ 'a[b' { } }",
+    "server { location ~ '(?<uri>a)' { } }",
+    "server { location ~* 'a(?<b-c>d)' { } }",
+    "server { server_name ~(?<a; }",
+    "server { if ($uri ~ '(?<host>x)') { } }",
+    "server { rewrite a( b; }",
+    "map $uri $m { ~(?<status>x) 1; }",
 )
 #: Inside ``location``.
 _LOCATION = (
