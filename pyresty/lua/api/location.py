@@ -17,7 +17,7 @@ from ...http.regex import set_captures
 from ...http.request import ERROR, Request
 from ...http.subrequest import Subrequest, begin_subrequest, ended, may_go_deeper, run_handler
 from ...http.uri import UnsafeURI, parse_unsafe_uri
-from ...process.logs import DEBUG
+from ...process.logs import DEBUG, ERR
 from ..handlers import go_on
 from ..output import DOT, default_type
 from ..scheduler import Exit
@@ -213,10 +213,11 @@ def _make(r: Request, flat: tuple[Any, ...], at: int) -> tuple[Subrequest | byte
     for i in range(0, len(extra_headers), 2):
         sub.set_header_in(extra_headers[i], [extra_headers[i + 1]])
     for i in range(0, len(extra_vars), 2):
-        error = _set_var(sub, extra_vars[i], extra_vars[i + 1])
-        if error is not None:
-            r.log(4, error)
-            return b"failed to adjust the subrequest: -1", at
+        failure = _set_var(sub, extra_vars[i], extra_vars[i + 1])
+        if failure is not None:
+            message, rc = failure
+            r.log(ERR, message)
+            return b"failed to adjust the subrequest: %d" % rc, at
     return sub, at
 
 
@@ -239,12 +240,14 @@ def _set_body(sub: Subrequest, r: Request, body: Any, method: bytes, flags: int)
         sub.set_header_in(b"Transfer-Encoding", [])
 
 
-def _set_var(sub: Subrequest, name: bytes, value: bytes) -> bytes | None:
+def _set_var(sub: Subrequest, name: bytes, value: bytes) -> tuple[bytes, int] | None:
+    """Assign one of the option ``vars``; nginx's message and code where it can't be. ngx_lua: ``…_subrequest_add_extra_vars``."""
+    name = name.lower()
     variable = sub.server.config.defined(name.decode("utf-8", "surrogateescape"))
     if variable is None:
-        return b'variable "%s" cannot be assigned a value (maybe you forgot to define it first?) ' % name
+        return b'variable "%s" cannot be assigned a value (maybe you forgot to define it first?) ' % name, ERROR
     if variable.set is None:
-        return b'variable "%s" not changeable' % name
+        return b'variable "%s" not changeable' % name, 500
     variable.set(sub, value)
     return None
 

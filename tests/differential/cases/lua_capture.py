@@ -168,7 +168,7 @@ _CAPTURES = {
     ),
     "bad-options": """
         for _, o in ipairs{{method = "GET"}, {method = 12345}, {body = {}}, {body = print}, {args = true},
-            {args = 12}, {vars = "x"}, {vars = {nobody = "x"}}, {vars = {v1 = {}}},
+            {args = 12}, {vars = "x"}, {vars = {noBody = "x"}}, {vars = {uri = "x"}}, {vars = {V1 = "x"}}, {vars = {v1 = {}}},
                 {ctx = "x"}, {copy_all_vars = "x"}, {always_forward_body = "x"}, {unknown = 1}} do
             local ok, r = pcall(ngx.location.capture, "/returns", o) ngx.say(ok, ' ', type(r)
                 == 'table' and r.status .. r.body or r)
