@@ -12,6 +12,9 @@ from collections.abc import Mapping
 
 from .dates import parse_http_time
 
+#: The request headers that ``evaluate`` looks at.
+CONDITIONS = frozenset((b"if-unmodified-since", b"if-match", b"if-modified-since", b"if-none-match"))
+
 
 def make_etag(last_modified: int, size: int) -> bytes:
     """The ETag of a file: modification time (seconds since 1970) and size (bytes) in hexadecimal."""

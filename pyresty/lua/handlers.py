@@ -14,7 +14,7 @@ from ..http.request import OK, Finalize, Request
 from ..http.template import Template, Variable
 from ..process.logs import CRIT, ERR
 from .api.control import DECLINED
-from .output import DOT, default_type, holds, send_header
+from .output import DOT, default_type, holds, send_header, set_length
 from .scheduler import advance, carry_on, run_sync
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ def make_content(loc: Location, code: Code) -> Handler:
         if chunk < 0:
             return -chunk
         vm.r = r
-        if filtered:
-            answer = vm.start_filtered(b"content", chunk, r.lua, r.header_sent, watch)
+        if filtered or r.head.may_refuse_body:
+            answer = vm.start_filtered(b"content", chunk, r.lua, r.header_sent, watch, filtered)
         elif r.lua or r.header_sent or watch:
             answer = vm.start(b"content", chunk, r.lua, r.header_sent, watch)
         else:
@@ -126,7 +126,7 @@ def make_content(loc: Location, code: Code) -> Handler:
                 if r.content_type is None:
                     r.content_type = usual_type if DOT not in r.uri and r.status != 304 else default_type(r)
                 if r.version < 1001 and holds(r):
-                    r.content_length = len(answer)
+                    set_length(r, answer)
                 return r.send_all(answer)
         return go_on(vm, r, answer)
 
@@ -185,8 +185,11 @@ def make_phase(loc: Location, code: Code) -> PhaseHandler:
         if chunk < 0:
             return -chunk
         vm.r = r
-        start = vm.start_filtered if filtered else vm.start
-        tid, waiting = advance(vm, r, start(phase, chunk, r.lua, r.header_sent, watch), False)
+        if filtered or r.head.may_refuse_body:
+            answer = vm.start_filtered(phase, chunk, r.lua, r.header_sent, watch, filtered)
+        else:
+            answer = vm.start(phase, chunk, r.lua, r.header_sent, watch)
+        tid, waiting = advance(vm, r, answer, False)
         rc = await carry_on(vm, r, tid, waiting, False)
         if r.filter_status is not None:
             return refused(r, r.filter_status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..http.request import Request
+from ..process.logs import DEBUG
 
 #: What a file name must have in it to have a type of its own. (A number, because looking for bytes in bytes is much dearer.)
 DOT = ord(".")
@@ -19,9 +20,17 @@ def default_type(r: Request) -> bytes | None:
 def holds(r: Request) -> bool:
     """Whether output is held until its length is known, for a client of HTTP/1.0 (``lua_http10_buffering on``)."""
     return (
-        r.version < 1001 and not r.header_sent and r.content_length is None
+        r.version < 1001 and not r.header_sent and r.content_length is None and r.method != b"HEAD"
         and r.loc.conf["lua"].http10_buffering
     )  # fmt: skip
+
+
+def set_length(r: Request, output: bytes) -> None:
+    """This is all the output that was held for a client of HTTP/1.0."""
+    if output:
+        r.log(DEBUG, "lua buffering output bufs for the HTTP 1.0 request")
+    r.log(DEBUG, "lua sending HTTP 1.0 response headers")
+    r.content_length = len(output)
 
 
 def begin(r: Request) -> None:
@@ -39,7 +48,7 @@ def send_header(r: Request, *, whole: bool = True) -> None:
     begin(r)
     held, r.held = r.held or b"", None
     if whole and holds(r):
-        r.content_length = len(held)
+        set_length(r, held)
     r.send_header()
     if held:
         r.write(held)

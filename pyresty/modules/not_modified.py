@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..config.directives import Module
-from ..http.conditional import evaluate
+from ..http.conditional import CONDITIONS, evaluate
 from ..http.headers_out import get_header_out, set_header_out
 from ..http.request import Finalize
 
@@ -15,15 +15,13 @@ if TYPE_CHECKING:
     from ..http.request import Request
     from ..http.routing import Location
 
-_CONDITIONS = frozenset((b"if-unmodified-since", b"if-match", b"if-modified-since", b"if-none-match"))
-
 
 def header_filter(loc: Location) -> Callable[[Request], None]:
     """The filter of a location."""
     if_modified_since = loc.core.if_modified_since
 
     def not_modified(r: Request) -> None:
-        if _CONDITIONS.isdisjoint(r.index) or r.status != 200 or r.is_subrequest or r.disable_not_modified:
+        if CONDITIONS.isdisjoint(r.index) or r.status != 200 or r.is_subrequest or r.disable_not_modified:
             return
         status = evaluate(r.index, r.last_modified, get_header_out(r, b"etag"), if_modified_since)
         if status == 412:

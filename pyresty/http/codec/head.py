@@ -38,6 +38,7 @@ class Head:
     expect_continue: bool = False
     has_body: bool = False  #: a body follows, of known length or in chunks
     cacheable: bool = False  #: no chunks, no upgrade, no Expect: the Head may be remembered
+    may_refuse_body: bool = False  #: HEAD, or with preconditions: what a handler sends may not be wanted
     notices: tuple[str, ...] = ()  #: for the error log at level info: header lines that were ignored
     server: Any = None  #: for the core: the virtual server, and what its server_name regex captured
     server_match: Any = None

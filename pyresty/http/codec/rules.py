@@ -9,6 +9,7 @@ ngx_http_process_request_header); https://nginx.org/en/docs/http/ngx_http_core_m
 
 from __future__ import annotations
 
+from ..conditional import CONDITIONS
 from .head import READING_HEADERS, BadHead, Head
 
 #: Methods that take the fast road; others are checked byte by byte. CONNECT and TRACE are refused there.
@@ -129,6 +130,7 @@ def settle(head: Head) -> Head:
         head.expect_continue = version > 1000 and value.lower() == b"100-continue"
     head.has_body = bool(length) or head.chunked
     head.cacheable = not head.chunked and upgrade is None and value is None
+    head.may_refuse_body = head.method == b"HEAD" or not CONDITIONS.isdisjoint(index)
     return head
 
 

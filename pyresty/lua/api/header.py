@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...http.dates import http_time, parse_http_time
 from ...http.request import Request
-from ..output import begin, holds, send_header
 
 if TYPE_CHECKING:
     from ..vm import LuaVM
@@ -212,22 +211,6 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         count = len(all_headers(vm.r))
         return count, count - len(vm.r.headers_out)
 
-    def send_head() -> bool:
-        """Lua has printed something: send the head, unless it has to wait for the end; whether it has been sent."""
-        r = vm.r
-        assert r is not None
-        if r.version < 1001 and holds(r):
-            begin(r)
-            return False
-        send_header(r)
-        return True
-
-    def head_gone() -> bool:
-        """Whether the head has been sent, or could not be."""
-        r = vm.r
-        assert r is not None
-        return r.header_sent or r.filter_status is not None
-
     def get_status() -> int:
         """``ngx.status``."""
         r = vm.r
@@ -247,8 +230,6 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         "get_header": careful_get_header if careful else py_get_header,
         "resp_headers": resp_headers,
         "resp_headers_count": resp_headers_count,
-        "send_head": send_head,
-        "head_gone": head_gone,
         "get_status": get_status,
         "set_status": set_status,
     }

@@ -5,11 +5,15 @@ A filter may refuse the response. The handler goes on then, with errors from all
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 
 from ...http.request import Finalize, Request
+from ...process.logs import DEBUG
 from ..output import begin, holds, send, send_header
+
+if TYPE_CHECKING:
+    from ..vm import LuaVM
 
 Answer = tuple[Any, ...]
 
@@ -29,14 +33,10 @@ def filter_output(r: Request, data: bytes) -> Answer | Awaitable[Answer]:
     """One print, in a location with Lua filters: it passes them now."""
     if r.filter_status is not None or r.aborted:
         return _FAILED
-    if r.header_only and r.header_sent:
-        return None, b"header only"
     try:
         if data:
             send(r, data)
-        elif r.version < 1001 and holds(r):
-            begin(r)
-        else:
+        elif r.held is None:
             send_header(r, whole=False)
     except Finalize as stop:
         r.filter_status = stop.status
@@ -51,6 +51,7 @@ async def flush(r: Request, wait: bool) -> Answer:
     if r.filter_status is not None:
         return _FAILED
     if r.version < 1001 and holds(r):
+        r.log(DEBUG, "lua http 1.0 buffering makes ngx.flush() a no-op")
         return None, b"buffering"
     try:
         send_header(r)
@@ -93,6 +94,40 @@ async def send_headers(r: Request) -> Answer:
         except Finalize as stop:
             r.filter_status = stop.status
     return (1,) if r.filter_status is None and not r.aborted else _FAILED
+
+
+def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
+    """What the Lua side calls."""
+
+    def send_head(gathered: bool) -> bool:
+        """Something has been printed: send the head, unless the output (``gathered`` in Lua yet, or held) waits for its end.
+
+        Answers whether it has been sent, or could not be.
+        """
+        r = vm.r
+        assert r is not None
+        if r.version < 1001 and (gathered or r.held is not None) and holds(r):
+            begin(r)
+            return False
+        try:
+            send_header(r, whole=False)
+        except Finalize as stop:
+            r.filter_status = stop.status
+        return True
+
+    def head_gone() -> bool:
+        """Whether the head has been sent, or could not be."""
+        r = vm.r
+        assert r is not None
+        return r.header_sent or r.filter_status is not None
+
+    def header_only() -> bool:
+        """Whether the head has been sent and is all there is to send."""
+        r = vm.r
+        assert r is not None
+        return r.header_sent and r.header_only
+
+    return {"send_head": send_head, "head_gone": head_gone, "header_only": header_only}
 
 
 OPERATIONS = {

@@ -24,12 +24,13 @@ end
 
 local spare -- the coroutine that has run a filter and waits for the next
 
--- Run a handler whose output the filters are to see piece by piece.
-function rt.start_filtered(phase, number, rid, sent, watch)
+-- Run a handler whose output goes through the filters piece by piece: all of it where the location has Lua filters, else until they have
+-- let the head pass.
+function rt.start_filtered(phase, number, rid, sent, watch, filters)
     if rid == 0 then
         rid = rt.state_with_ctx(nil)
     end
-    rt.state(rid).filtered = true
+    rt.state(rid).filtered = filters and "all" or "head"
     return rt.start(phase, number, rid, sent, watch)
 end
 

@@ -18,7 +18,10 @@ local MAX_HEADERS = 100
 local function head_sent(r)
     if r.sent then
         rt.keep(r)
-        return r.filtered and py.head_gone() or not r.filtered and py.send_head()
+        if r.filtered then
+            return py.head_gone()
+        end
+        return py.send_head(#r.out > 0)
     end
     return false
 end
@@ -153,4 +156,5 @@ rt.setters.status = function(value)
         return
     end
     py.set_status(status)
+    rt.status_set(r, status)
 end

@@ -73,6 +73,7 @@ function resp.set_status(status, reason)
         return
     end
     py.set_status_line(status, size > 0 and reason or "")
+    rt.status_set(r, status)
 end
 
 function resp.bypass_if_checks()

@@ -81,9 +81,40 @@ end
 -- The arguments of one call, so that a bad one leaves nothing behind.
 local pieces = require("string.buffer").new(256)
 
+-- Why nothing can be printed, if so.
+local function refusal(r)
+    if r.filtered and py.header_only() then
+        return "header only"
+    end
+    return r.eof
+end
+
+-- A response with this status has no body.
+function rt.status_set(r, status)
+    if status == 204 or status == 304 then
+        r.filtered = r.filtered or "head"
+    end
+end
+
+local function print_filtered(r, data)
+    local ok, err = wait(OP_FILTER, data)
+    if not ok then
+        return nil, err
+    end
+    if py.header_only() then
+        r.eof = data ~= "" and "seen eof" or r.eof
+    elseif r.filtered == "head" and py.head_gone() then
+        r.filtered = nil
+    end
+    return 1
+end
+
 local function print_all(r, newline, ...)
-    if r.eof then
-        return nil, r.eof
+    if r.eof or r.filtered then
+        local why = refusal(r)
+        if why then
+            return nil, why
+        end
     end
     local out = r.out
     local n = select("#", ...)
@@ -106,8 +137,9 @@ local function print_all(r, newline, ...)
     end
     r.sent = true
     local size = #out
+    r.said = r.said or size > 0
     if r.filtered and isyieldable() then
-        return wait(OP_FILTER, out:get())
+        return print_filtered(r, out:get())
     elseif size > SEND_BYTES then
         return wait(OP_OUTPUT)
     elseif size == 0 then
@@ -134,10 +166,10 @@ rawset(ngx, "flush", function(...)
         bad_argument(1, "boolean expected, got " .. type(wait_for_it), 2)
     end
     local r = ready()
-    if r.eof then
-        return nil, r.eof
-    end
-    if not r.sent then
+    local why = refusal(r)
+    if why then
+        return nil, why
+    elseif not r.sent or not r.said and not wait_for_it then
         return nil, "nothing to flush"
     end
     return wait(OP_FLUSH, wait_for_it or false)

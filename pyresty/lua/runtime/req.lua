@@ -146,7 +146,6 @@ function req.set_uri(...)
     end
     if n >= 2 and check_boolean(jump, 2, 2) then
         rt.check_abortable(rt.require_phase(JUMPING, 2), 2)
-        r.exited = true
         return wait(OP_JUMP, uri)
     end
     py.set_uri(uri)

@@ -40,7 +40,7 @@ local function new_state()
         nfree_states = nfree_states - 1
         return r
     end
-    return { out = new_buffer(256), id = 0, sent = false, exited = false }
+    return { out = new_buffer(256), id = 0, sent = false, said = false }
 end
 rt.new_state = new_state
 
@@ -67,7 +67,7 @@ local function drop(r)
         r.id = 0
     end
     r.ctx, r.env, r.loaded, r.arg, r.group, r.on_abort, r.draft = nil, nil, nil, nil, nil, nil, nil
-    r.sent, r.exited, r.eof, r.watch, r.filtered = false, false, nil, nil, nil
+    r.sent, r.said, r.eof, r.watch, r.filtered = false, false, nil, nil, nil
     r.out:reset()
     if nfree_states < 256 then
         nfree_states = nfree_states + 1
@@ -277,6 +277,7 @@ function rt.start(phase, chunk, rid, sent, watch)
     end
     r.phase = phase
     r.sent = sent
+    r.said = r.said or sent
     r.watch = watch
     return launch(after, r, chunk)
 end
@@ -287,7 +288,7 @@ local function after_content(r, co, ok, op, ...)
         nidle = nidle + 1
         idle[nidle] = co
         local out = r.out:get()
-        r.sent, r.exited, r.eof, r.draft = false, false, nil, nil
+        r.sent, r.said, r.eof, r.filtered, r.draft = false, false, nil, nil, nil
         nfree_states = nfree_states + 1
         free_states[nfree_states] = r
         rt.r = nil

@@ -236,8 +236,70 @@ _VAR = {
             ngx.is_subrequest, ngx.worker.id(), ngx.worker.count(), ngx.worker.exiting(), ngx.worker.pid() > 1}))""",
 }
 
+#: What output gives where nothing of it is sent, or a precondition fails. The results stand in the error log.
+_UNSENT = {
+    "say": "log(ngx.say('x')) log(ngx.say('y')) log(ngx.print('z')) log(ngx.flush(true)) log(ngx.eof())",
+    "empty": "log(ngx.print('')) log(ngx.print('')) log(ngx.say('y')) log(ngx.eof()) log(ngx.eof())",
+    "sent": "log(ngx.send_headers()) log(ngx.say('y')) log(ngx.flush()) log(ngx.send_headers())",
+    "flush": "log(ngx.flush(true)) log(ngx.flush()) log(ngx.say('y')) log(ngx.flush(false))",
+    "flushsent": "ngx.send_headers() log(ngx.flush()) log(ngx.flush(true)) log(ngx.say('y')) log(ngx.flush())",
+    "eof": "log(ngx.eof()) log(ngx.say('y')) log(ngx.flush()) log(ngx.eof())",
+    "status204": "ngx.status = 204 log(ngx.say('x')) log(ngx.say('y')) log(ngx.flush()) log(ngx.eof())",
+    "status304": "ngx.status = 304 log(ngx.say('x')) log(ngx.say('y')) log(ngx.flush()) log(ngx.eof())",
+    "modified": (
+        "ngx.header['Last-Modified'] = 'Sat, 04 Mar 2023 05:06:07 GMT' log(ngx.say('x')) log(ngx.say('y')) "
+        "log(ngx.flush())"
+    ),
+    "badarg": "log(ngx.say('x')) log(pcall(ngx.say, print)) log(pcall(ngx.flush, 1))",
+}
+
+#: Output that a precondition refuses. (The reference's handler has no context after that; in newer ones it has.)
+_REFUSED = {
+    "say": "log(ngx.say('x'))",
+    "modified": "ngx.header['Last-Modified'] = 'Sat, 04 Mar 2023 05:06:07 GMT' log(ngx.say('x'))",
+    "empty": "log(ngx.print(''))",
+    "sent": "log(ngx.send_headers())",
+    "eof": "log(ngx.eof())",
+    "late": "ngx.req.set_header('If-Match', '\"x\"') ngx.say('x') pcall(function() return ngx.header.x end)",
+}
+_LOGGED = "local function log(...) ngx.log(ngx.WARN, show({...})) end "
+_DATE_BEFORE, _DATE_AFTER = "Sat, 04 Mar 2023 05:06:06 GMT", "Sat, 04 Mar 2023 05:06:08 GMT"
+
 
 CASES = (
+    Case(
+        "lua-unsent",
+        server(
+            {
+                name: "local function log(...) ngx.log(ngx.WARN, show({...})) end " + code
+                for name, code in _UNSENT.items()
+            }
+        ),
+        (
+            *(get(f"/{name}", method="HEAD") for name in _UNSENT),
+            *(get(f"/{name}", method="HEAD", version="1.0") for name in _UNSENT),
+            *(get(f"/{name}") for name in _UNSENT),
+            *(get(f"/{name}", version="1.0") for name in _UNSENT),
+            get("/modified", {"If-Modified-Since": _DATE_AFTER}, name="304"),
+            get("/say", {"If-None-Match": '"x"'}, name="200, there is no ETag"),
+        ),
+        files=FILES,
+        levels=WARNINGS,
+    ),
+    Case(
+        "lua-refused",
+        server({name: _LOGGED + code for name, code in _REFUSED.items()}),
+        (
+            *(get(f"/{name}", {"If-Match": '"x"'}, name=f"{name}, there is no ETag") for name in _REFUSED),
+            get("/say", {"If-Unmodified-Since": _DATE_BEFORE}, name="nothing is known of the time"),
+            get("/modified", {"If-Unmodified-Since": _DATE_BEFORE}, name="modified since"),
+            get("/modified", {"If-Unmodified-Since": _DATE_BEFORE}, method="HEAD", name="HEAD, modified since"),
+            get("/modified", {"If-Unmodified-Since": _DATE_AFTER}, name="not modified since"),
+            get("/late", name="the condition is Lua's"),
+        ),
+        files=FILES,
+        levels=WARNINGS,
+    ),
     Case(
         "lua-say",
         server(_SAY),
