@@ -10,7 +10,7 @@ local concat, getinfo = table.concat, debug.getinfo
 local py, DEBUG = rt.py, 8
 local bad_argument, check_string = rt.bad_argument, rt.check_string
 
-local MAX_ARGS = 100
+local MAX_ARGS, AMPERSAND = 100, 38
 
 local encoded, decoded = {}, {}
 for i = 0, 255 do
@@ -105,14 +105,10 @@ local function truncated(t, max)
     return t, "truncated"
 end
 
--- Parse a query string into `t`. At most `max` pairs are read (0: all of them), pairs with an empty name among them if `count_empty`.
--- Answers "truncated" if there were more; pairs with an empty name count for that in any case, as ngx_http_lua_ffi_req_get_uri_args_count
--- has it.
-local function parse(t, s, max, count_empty)
-    if max <= 0 then
-        max = math.huge
-    end
-    local from, count, last, skipped = 1, 0, #s, false
+-- Parse a query string into `t`. At most `max` pairs are read (0: all of them), and pairs with an empty name count, but not in the URI's
+-- arguments if `in_uri`: there they only count for whether there were more. Answers "truncated" if there were more.
+local function parse(t, s, max, in_uri)
+    local from, count, empty, last = 1, 0, 0, #s
     while from <= last do
         local to = find(s, "&", from, true) or last + 1
         local equals = find(s, "=", from, true)
@@ -125,17 +121,17 @@ local function parse(t, s, max, count_empty)
         if key ~= "" then
             add(t, key, value)
             count = count + 1
-        elseif count_empty then
-            count = count + 1
+        elseif in_uri then
+            empty = empty + 1
         else
-            skipped = true
+            count = count + 1
         end
-        if count == max and to <= last then
+        if count == max and max > 0 and to <= last then
             return truncated(t, max)
         end
         from = to + 1
     end
-    if skipped and select(2, gsub(s, "&", "")) >= max then
+    if empty > 0 and max > 0 and count + empty + (byte(s, last) == AMPERSAND and 1 or 0) > max then
         return truncated(t, max)
     end
     return t
@@ -207,5 +203,5 @@ rawset(ngx, "decode_args", function(...)
     else
         max = MAX_ARGS
     end
-    return parse({}, s, max, true)
+    return parse({}, s, max)
 end)

@@ -5,7 +5,7 @@ local rt = ...
 
 local co_create, co_resume, co_yield, co_status, co_running =
     coroutine.create, coroutine.resume, coroutine.yield, coroutine.status, coroutine.running
-local type, setmetatable, pairs, select = type, setmetatable, pairs, select
+local type, setmetatable, pairs, select, error = type, setmetatable, pairs, select, error
 local getinfo = debug.getinfo
 local parent, boxes = rt.parent, rt.boxes
 local USER, KILLED, PLAIN = rt.USER, rt.KILLED, rt.PLAIN
@@ -47,11 +47,15 @@ end
 local STANDARD = { init = true, header_filter = true, body_filter = true }
 local YIELDABLE = rt.phases(rt.YIELDING)
 
-local function ours(level)
+local function is_standard()
     local r = rt.r
-    if not r or STANDARD[r.phase] then
+    return not r or STANDARD[r.phase]
+end
+
+local function ours(level)
+    if is_standard() then
         return false
-    elseif not YIELDABLE[r.phase] then
+    elseif not YIELDABLE[rt.r.phase] then
         rt.require_phase(YIELDABLE, level + 1)
     end
     return true
@@ -76,17 +80,24 @@ function rt.is_own(co)
     return user_threads[co] or boxes[co]
 end
 
+-- A user's coroutine, for functions that a user calls.
+local function new_thread(fn)
+    if not is_lua(fn) then
+        rt.bad_argument(1, "Lua function expected", 3)
+    end
+    ours(3)
+    local co = co_create(fn)
+    user_threads[co] = true
+    return co
+end
+
 local user = {}
 
 function user.create(fn)
-    if not ours(2) then
+    if is_standard() then
         return co_create(fn)
     end
-    if not is_lua(fn) then
-        rt.bad_argument(1, "Lua function expected", 2)
-    end
-    local co = co_create(fn)
-    user_threads[co] = true
+    local co = new_thread(fn)
     return co
 end
 
@@ -116,10 +127,12 @@ function user.resume(co, ...)
 end
 
 function user.yield(...)
-    if not ours(2) then
-        return co_yield(...)
+    if ours(2) then
+        return co_yield(USER, ...)
+    elseif boxes[co_running()] then -- which is no coroutine as far as the user can see
+        error("attempt to yield across C-call boundary", 2)
     end
-    return co_yield(USER, ...)
+    return co_yield(...)
 end
 
 function user.status(co)
@@ -149,14 +162,10 @@ local function wrapped(co, ok, ...)
 end
 
 function user.wrap(fn)
-    if not ours(2) then
+    if is_standard() then
         return coroutine._wrap(fn)
     end
-    if not is_lua(fn) then
-        rt.bad_argument(1, "Lua function expected", 2)
-    end
-    local co = co_create(fn)
-    user_threads[co] = true
+    local co = new_thread(fn)
     return function(...)
         local status = state(co)
         if status ~= "suspended" then

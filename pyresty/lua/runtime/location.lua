@@ -300,6 +300,6 @@ end
 rawset(ngx, "location", location)
 
 rt.getters.is_subrequest = function()
-    rt.require_request(3)
+    rt.require_request(2)
     return py.is_subrequest()
 end

@@ -80,7 +80,7 @@ function rt.require_phase(set, level)
     return r
 end
 
--- Phases that belong to no request of a client.
+-- Phases that belong to no request of a client (ngx_lua's check_fake_request).
 local NO_CLIENT = rt.phases("init_worker timer exit_worker ssl_client_hello ssl_certificate")
 
 -- The request's state, for functions that only need some request.
@@ -92,6 +92,15 @@ function rt.require_request(level)
         error("API disabled in the current context", (level or 2) + 1)
     end
     return r
+end
+
+-- As require_request, with the message of ngx_lua's check_fake_request2.
+function rt.require_client(level)
+    local r = rt.r
+    if r and NO_CLIENT[r.phase] then
+        error("API disabled in the context of " .. contexts[r.phase], (level or 2) + 1)
+    end
+    return rt.require_request((level or 2) + 1)
 end
 
 -- Raise an argument error as luaL_argerror words it: the function is called what its caller calls it.

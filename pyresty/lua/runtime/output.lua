@@ -198,5 +198,5 @@ rawset(ngx, "send_headers", function()
 end)
 
 rt.getters.headers_sent = function()
-    return rt.head_sent(rt.require_request(3))
+    return rt.head_sent(rt.require_request(2))
 end

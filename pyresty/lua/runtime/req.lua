@@ -77,7 +77,7 @@ function req.get_uri_args(max, t)
     if not args then
         return t
     end
-    return parse_args(t, args, max)
+    return parse_args(t, args, max, true)
 end
 
 -- Bytes that would end a request line.

@@ -73,7 +73,7 @@ function req.get_post_args(...)
     elseif state == "file" then
         return nil, "request body in temp file not supported"
     end
-    return rt.parse_args({}, py.body_data() or "", max, true)
+    return rt.parse_args({}, py.body_data() or "", max)
 end
 
 -- Refuse to replace a body that has not been read.

@@ -26,11 +26,10 @@ function ngx.req.socket(...)
         error("expecting 0 or 1 argument, but got " .. n, 2)
     end
     local wanted_raw = ...
-    local r = rt.require_request(2)
+    local r = rt.require_phase(PHASES, 2)
     if py.is_subrequest() then
         error("attempt to read the request body in a subrequest", 2)
     end
-    rt.require_phase(PHASES, 2)
     local number, err
     if wanted_raw then
         number, err = wait(OP_RAW_SOCKET)

@@ -10,11 +10,10 @@ local co_create, co_resume, co_yield, co_status, co_running =
     coroutine._create, coroutine._resume, coroutine._yield, coroutine._status, coroutine._running
 local type, error, rawset, select, setmetatable, unpack = type, error, rawset, select, setmetatable, unpack
 local getlocal = debug.getlocal
-local py, bad_argument, require_phase = rt.py, rt.bad_argument, rt.require_phase
+local py, bad_argument, require_phase, is_lua = rt.py, rt.bad_argument, rt.require_phase, rt.is_lua
 local keep, take_out, failure = rt.keep, rt.take_out, rt.failure
 local USER, KILLED, FINISHED, SPAWN, WAIT, GROUP = rt.USER, rt.KILLED, rt.FINISHED, rt.SPAWN, rt.WAIT, rt.GROUP
 
-local ABORTABLE = rt.phases("server_rewrite rewrite access precontent content")
 local PHASES = rt.phases(rt.YIELDING)
 local ERR = 4
 
@@ -251,10 +250,6 @@ function rt.check_abortable(r, level)
     end
 end
 
-local function is_lua(fn)
-    return type(fn) == "function" and rt.is_lua(fn)
-end
-
 local thread = {}
 
 function thread.spawn(fn, ...)
@@ -346,14 +341,13 @@ end
 rawset(ngx, "thread", thread)
 
 rawset(ngx, "on_abort", function(fn)
-    local r = require_phase(ABORTABLE, 2)
-    if type(fn) ~= "function" then
-        bad_argument(1, "function expected, got " .. (fn == nil and "no value" or type(fn)), 2)
-    end
+    local r = rt.require_client(2)
     if r.on_abort ~= nil then
         return nil, "duplicate call"
     elseif not r.watch then
         return nil, "lua_check_client_abort is off"
+    elseif not is_lua(fn) then
+        bad_argument(1, "Lua function expected", 2)
     end
     local co = co_create(fn)
     rt.own_coroutine(co)

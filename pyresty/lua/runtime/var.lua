@@ -37,7 +37,7 @@ rawset(ngx, "var", setmetatable({}, {
 rt.getters.ctx = function()
     local r = rt.r
     if not r or r.phase == "init" then
-        error(NO_REQUEST, 3)
+        error(NO_REQUEST, 2)
     end
     local ctx = r.ctx
     if not ctx then
@@ -50,10 +50,10 @@ end
 rt.setters.ctx = function(value)
     local r = rt.r
     if not r or r.phase == "init" then
-        error(NO_REQUEST, 3)
+        error(NO_REQUEST, 2)
     end
     if type(value) ~= "table" then
-        error("ctx should be a table while getting a " .. type(value), 3)
+        error("ctx should be a table while getting a " .. type(value), 2)
     end
     r.ctx = value
 end

@@ -38,7 +38,12 @@ return {
     phase = function() return ngx.get_phase() end, worker = function() return type(ngx.worker.pid()) end,
     prefix = function() return type(ngx.config.prefix()) end, log = function() return ngx.log(ngx.DEBUG, "x") end,
     create = function() return type(coroutine.create(function() end)) end, wrap = function() return type(coroutine.wrap(function() end)) end,
-    running = function() return type(coroutine.running()) end,
+    running = function() return type(coroutine.running()) end, yield = function() return coroutine.yield() end,
+    create_c = function() return type(coroutine.create(ngx.say)) end, spawn = function() return ngx.thread.spawn(function() end) end,
+    spawn_c = function() return ngx.thread.spawn(ngx.say) end, wait = function() return ngx.thread.wait() end,
+    kill = function() return ngx.thread.kill(1) end, on_abort = function() return ngx.on_abort(function() end) end,
+    on_abort_c = function() return ngx.on_abort(ngx.say) end, tcp = function() return type(ngx.socket.tcp()) end,
+    socket = function() return ngx.req.socket() end, raw_socket = function() return ngx.req.socket(true) end,
 }
 """
 _TRY = """
@@ -57,23 +62,35 @@ _QUIET = (
     "body_data body_file post_args set_body set_body_file init_body append_body finish_body md5 escape now phase worker prefix log running"
 )
 _LOUD = "say print send_headers exec redirect sleep capture capture_multi jump read_body create wrap"
+#: These crash the reference in init_by_lua.
+_THREADS = "yield create_c spawn spawn_c wait kill on_abort on_abort_c tcp socket raw_socket"
+_TIMER = (
+    f"{_QUIET} say print flush eof send_headers exec redirect capture capture_multi jump read_body create wrap create_c spawn_c wait kill on_abort "
+    "socket raw_socket"
+)
 
 _PHASES = http(
     f"""
     lua_package_path "$prefix/lua/?.lua;;";
     init_by_lua_block {{ tried_init = require("try")("{_QUIET} {_LOUD} exit") }}
-    init_worker_by_lua_block {{ tried_worker = require("try")("{_QUIET} {_LOUD} exit") }}
+    init_worker_by_lua_block {{ tried_worker = require("try")("{_QUIET} {_LOUD} {_THREADS} exit") }}
     server {{
         listen {{port}};
         set $preset "";
         location /init {{ content_by_lua_block {{ ngx.say(tried_init) }} }}
         location /worker {{ content_by_lua_block {{ ngx.say(tried_worker) }} }}
-        location /set {{ set_by_lua_block $s {{ return require("try")("{_QUIET} {_LOUD} exit") }} return 200 $s; }}
+        location /set {{ set_by_lua_block $s {{ return require("try")("{_QUIET} {_LOUD} {_THREADS} exit") }} return 200 $s; }}
         location /rewrite {{ rewrite_by_lua_block {{ ngx.ctx.x = require("try")("{_QUIET} create wrap set_var") }} content_by_lua_block {{ ngx.say(ngx.ctx.x) }} }}
         location /access {{ access_by_lua_block {{ ngx.ctx.x = require("try")("{_QUIET} jump create wrap") }} content_by_lua_block {{ ngx.say(ngx.ctx.x) }} }}
         location /content {{ content_by_lua_block {{ ngx.say(require("try")("{_QUIET} jump create wrap")) }} }}
         location /log {{ log_by_lua_block {{
-            ngx.log(ngx.WARN, require("try")("{_QUIET}")) ngx.log(ngx.WARN, require("try")("{_LOUD} exit")) }} content_by_lua_block {{ ngx.say("x") }} }}
+            ngx.log(ngx.WARN, require("try")("{_QUIET}")) ngx.log(ngx.WARN, require("try")("{_LOUD} {_THREADS} exit")) }} content_by_lua_block {{ ngx.say("x") }} }}
+        location /header-filter {{ return 200 x; header_filter_by_lua_block {{ ngx.log(ngx.WARN, require("try")("{_LOUD} {_THREADS}")) }} }}
+        location /body-filter {{ return 200 x; body_filter_by_lua_block {{ ngx.log(ngx.WARN, require("try")("{_LOUD} {_THREADS}")) }} }}
+        location /timer {{ content_by_lua_block {{
+            local out
+            ngx.timer.at(0, function() out = require("try")("{_TIMER}") end) ngx.sleep(0.05) ngx.say(out) }} }}
+        location /on-abort {{ lua_check_client_abort on; content_by_lua_block {{ ngx.say(require("try")("on_abort_c on_abort on_abort")) }} }}
     }}
     """
 )
@@ -169,6 +186,9 @@ _NEWER = """
         }
 """
 
+_PHASE_NAMES = (
+    "init", "worker", "set", "rewrite", "access", "content", "log", "header-filter", "body-filter", "timer", "on-abort",
+)  # fmt: skip
 _HUNDRED = "&".join(f"a{n}=1" for n in range(150))
 _HEADERS = "".join(f"X-{n}: {n}\r\n" for n in range(150))
 
@@ -176,12 +196,13 @@ CASES = (
     Case(
         "lua-api-phases",
         _PHASES,
-        tuple(get(f"/{name}?a=1") for name in ("init", "worker", "set", "rewrite", "access", "content", "log")),
+        tuple(get(f"/{name}?a=1") for name in _PHASE_NAMES),
         files={**FILES, "lua/calls.lua": _CALLS, "lua/try.lua": _TRY},
         levels=WARNINGS,
         # Where the reference's own Lua files raise, it names their lines; its words for "no request" are not always the same.
         mask=(
-            (r'(?<=2=")(?:\{prefix\}//lua/calls.lua|/usr/share/lua/\S+?):\d+: ', ""),
+            (r"/usr/share/lua/\S+?:\d+: |\{prefix\}//lua/calls.lua:\d+: (?=no request)", ""),
+            ('(?<=arg={1=false, 2=")\\{prefix\\}//lua/calls.lua:\\d+: ', ""),
             ("no request object found|request object not found", "no request found"),
         ),
     ),

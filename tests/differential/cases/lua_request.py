@@ -72,6 +72,11 @@ _QUERIES = (
     "?a=1#f",
 )
 
+#: Arguments without a name count for whether there are too many, and leave nothing.
+_EMPTY_ARGS = (
+    "?a=1&b=2&c=3", "?a=1", "?a=1&b=2", "?a=1&b=2&", "?&a=1&b=2", "?a=1&=2&=3", "?a=1&=2&", "?a=1&=2", "?&", "?&&", "?=", "?a=1&&b=2&c=3",
+)  # fmt: skip
+
 _HEADERS = {
     "all": "ngx.say(show(ngx.req.get_headers()))",
     "raw": "ngx.say(show({ngx.req.get_headers(0, true)}))",
@@ -235,7 +240,7 @@ CASES = (
         server(_ARGS),
         (
             *(get(f"/uri-args{query}") for query in _QUERIES),
-            *(get(f"/uri-args-max{query}") for query in ("?a=1&b=2&c=3", "?a=1")),
+            *(get(f"/uri-args-max{query}") for query in _EMPTY_ARGS),
             get("/uri-args-table?a=1"),
             *(
                 get("/post-args", _FORM, method="POST", body=body, name=f"post {body!r}")
