@@ -147,7 +147,7 @@ local function write_global(t, key, value)
     if r and r.phase ~= "init" and r.phase ~= "init_worker" then
         py.log(WARN, "[lua] _G write guard:12: __newindex(): writing a global Lua variable ('" .. tostring(key) .. "') which may lead to race "
             .. "conditions between concurrent requests, so prefer the use of 'local' variables\nstack traceback:\n"
-            .. rt.walk(co_running(), 3))
+            .. rt.walk(co_running(), 4))
     end
 end
 

@@ -16,7 +16,8 @@ local type, tostring, setmetatable, setfenv, pairs, error = type, tostring, setm
 local G = _G
 local getinfo = debug.getinfo
 local new_buffer = require("string.buffer").new
-local find = string.find
+local find, match, sub = string.find, string.match, string.sub
+local concat = table.concat
 
 -- The first value of a yield that is no operation: the handler is done; the user's own yield; an error to be passed up; a thread to
 -- start; to wait for one.
@@ -102,14 +103,14 @@ local function take_out(r)
     end
 end
 
--- The stack of a coroutine from `level` on, at most LEVELS of it, as OpenResty writes it down. A run of frames of our own runtime is one C
--- function, as it is there, under the name that the user called it by.
-local LEVELS = 22
-
-local function frame(info)
+-- A function of the stack as OpenResty writes it down; `line` is where it stands if LuaJIT no longer knows.
+local function frame(info, line)
     local text = "\t" .. info.short_src .. ":"
     if info.currentline > 0 then
-        text = text .. info.currentline .. ":"
+        line = info.currentline
+    end
+    if line then
+        text = text .. line .. ":"
     end
     if info.what == "main" or rt.mains[info.func] then
         return text .. " in main chunk"
@@ -121,7 +122,9 @@ local function frame(info)
     return text .. " in function <" .. info.short_src .. ":" .. info.linedefined .. ">"
 end
 
-local function walk(co, level)
+-- The lines for the stack of a coroutine from `level` on, at most `most` of them. A run of frames of our own runtime is one C function, as it
+-- is in OpenResty, under the name that the user called it by. `message`: of the error that has ended the coroutine.
+local function stack(co, level, most, message)
     local lines, ours = {}, nil
     while true do
         local info = getinfo(co, level, "Snlf")
@@ -135,18 +138,36 @@ local function walk(co, level)
             end
             ours = info.namewhat ~= "" and "\t[C]: in function '" .. info.name .. "'" or "\t[C]: ?"
         else
-            if #lines + (ours and 1 or 0) >= LEVELS then
+            if #lines + (ours and 1 or 0) >= most then
                 lines[#lines + 1] = "\t..."
                 break
             end
             lines[#lines + 1] = ours
             ours = nil
-            lines[#lines + 1] = frame(info)
+            local at = #info.short_src + 1
+            local known = message and #lines == 0 and info.what ~= "C" and sub(message, 1, at) == info.short_src .. ":"
+            lines[#lines + 1] = frame(info, known and match(message, "^%d+", at + 1))
         end
     end
-    return table.concat(lines, "\n")
+    return lines
 end
-rt.walk = walk
+
+-- ngx_http_lua_thread_get_traceback() shows this many.
+local LEVELS = 22
+
+function rt.walk(co, level)
+    return concat(stack(co, level, LEVELS), "\n")
+end
+
+-- As debug.traceback(): the first and the last ten where there are many.
+local FIRST, LAST = 10, 10
+local function plain_walk(co, message)
+    local lines = stack(co, 0, math.huge, message)
+    if #lines < FIRST + 2 + LAST then
+        return concat(lines, "\n")
+    end
+    return concat(lines, "\n", 1, FIRST) .. "\n\t...\n" .. concat(lines, "\n", #lines - LAST + 1)
+end
 
 -- Phases that OpenResty runs without a coroutine.
 local PLAIN = { init = true, init_worker = true, exit_worker = true, set = true, log = true, header_filter = true, body_filter = true, balancer = true }
@@ -162,12 +183,13 @@ local function failure(co, err, r)
     else
         message = "unknown reason"
     end
+    if PLAIN[r.phase] then
+        return message .. "\nstack traceback:\n" .. plain_walk(co, message)
+    end
     local parts, level, chain = { "stack traceback:" }, 0, co
     while chain do
-        if not PLAIN[r.phase] then
-            parts[#parts + 1] = "coroutine " .. level .. ":"
-        end
-        local trace = walk(chain, 0)
+        parts[#parts + 1] = "coroutine " .. level .. ":"
+        local trace = rt.walk(chain, 0)
         if trace ~= "" then
             parts[#parts + 1] = trace
         end
@@ -177,7 +199,7 @@ local function failure(co, err, r)
             break
         end
     end
-    return message .. "\n" .. table.concat(parts, "\n")
+    return message .. "\n" .. concat(parts, "\n")
 end
 rt.failure = failure
 

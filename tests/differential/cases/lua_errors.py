@@ -140,7 +140,42 @@ _FILES: dict[str, str | bytes] = {
     "lua/binary.lua": b"\x00\x01\x02",
 }
 
+#: Code that runs in no coroutine there: the traceback is that of debug.traceback.
+_PLAIN_CODE = {
+    "index": "local t\nlocal x = t.x",
+    "inner": "local function f() local t return t.x end\nlocal function g() f() return 1 end\ng()",
+    "raised": 'error("raised")',
+    "builtin": "local function f() string.rep() end\nf()",
+    "api": "ngx.exec('/x')",
+    "module": 'require("bad").run()',
+    "rethrown": "local ok, err = pcall(function() local t return t.x end)\nlocal function f() error(err, 0) end\nf()",
+    "deep-20": "local function g(n) if n == 0 then error('deep') end g(n - 1) return 1 end\ng(18)",
+    "deep-21": "local function g(n) if n == 0 then error('deep') end g(n - 1) return 1 end\ng(19)",
+    "deep-22": "local function g(n) if n == 0 then error('deep') end g(n - 1) return 1 end\ng(20)",
+    "deep": "local function g(n) if n == 0 then local t return t.x end g(n - 1) return 1 end\ng(50)",
+}
+_PLAIN = "\n".join(
+    f"location /{phase}/{name} {{ {directive} {{ {code} }} return 200 x; }}"
+    for phase, directive in (
+        ("set", "set_by_lua_block $a"),
+        ("header", "header_filter_by_lua_block"),
+        ("body", "body_filter_by_lua_block"),
+        ("log", "log_by_lua_block"),
+    )
+    for name, code in _PLAIN_CODE.items()
+)
+
 CASES = (
+    Case(
+        "lua-errors-plain",
+        server({}, _PLAIN),
+        tuple(
+            get(f"/{phase}/{name}", read=() if phase in ("header", "body") else ("GET",))
+            for phase in ("set", "header", "body", "log")
+            for name in _PLAIN_CODE
+        ),
+        files=_FILES,
+    ),
     Case(
         "lua-errors",
         server(_ERRORS),
