@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..process.logs import CRIT, ERR, NOTICE, WARN, reason
@@ -30,8 +29,8 @@ class RequestBody:
     """The body of one main request. After ``read``, ``data`` holds it, or ``path`` names the temporary file that does."""
 
     __slots__ = (
-        "_chunked", "_error", "_fd", "_left", "_limit", "_parts", "_pending", "_temp", "_waiter",
-        "complete", "data", "discarding", "path", "r", "received", "size", "started", "until",
+        "_chunked", "_error", "_fd", "_left", "_limit", "_parts", "_pending", "_removed", "_temp", "_waiter",
+        "clean", "complete", "data", "discarding", "path", "r", "received", "size", "started", "until",
     )  # fmt: skip
 
     def __init__(self, r: Request) -> None:
@@ -42,6 +41,7 @@ class RequestBody:
         self.size = 0
         self.received = 0  #: bytes on the wire, framing included
         self.complete = False
+        self.clean = False  #: the temporary file does not stay, whatever ``client_body_in_file_only`` says
         self.started = False
         self.discarding = False  #: what arrives is thrown away
         self.until = 0.0  #: loop time at which the connection stops discarding it
@@ -51,6 +51,7 @@ class RequestBody:
         self._pending = 0
         self._fd = -1
         self._temp = ""
+        self._removed = ""  #: the file to be removed when the body is not wanted any more
         self._limit = 0
         self._waiter: asyncio.Future[None] | None = None
         self._error = 0
@@ -107,10 +108,18 @@ class RequestBody:
         self.close()
         self.data, self.path, self.complete, self.size = data, None, True, len(data)
 
-    def set_file(self, path: str, size: int) -> None:
-        """Replace the body by a file (``ngx.req.set_body_file``); the file is not removed."""
+    def set_file(self, path: str, size: int, *, clean: bool = False) -> None:
+        """Replace the body by a file (``ngx.req.set_body_file``), to be removed when the body is not wanted any more if ``clean``."""
         self.close()
         self.data, self.path, self.complete, self.size = None, path, True, size
+        self._removed = path if clean else ""
+
+    def append(self, data: bytes) -> None:
+        """Add to a body that has been replaced, in a temporary file (``ngx.req.append_body``). Raises Finalize with 500."""
+        self._parts = [data]
+        self._spill()
+        self.data, self.path, self.size = None, self._temp, self.size + len(data)
+        self.clean = True
 
     def lend(self) -> int:
         """Let somebody else read the body from the connection (``ngx.req.socket``): how many bytes it has. To others it is empty."""
@@ -125,13 +134,20 @@ class RequestBody:
         self.complete = left == 0
 
     def close(self) -> None:
-        """Remove the temporary file."""
+        """The body is not wanted any more: remove its file."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-            if self.r.loc.core.client_body_in_file_only != "on":
-                with suppress(OSError):
-                    os.unlink(self._temp)
+            if self.clean or self.r.loc.core.client_body_in_file_only != "on":
+                self._removed = self._temp
+        if self._removed:
+            path, self._removed = self._removed, ""
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                self.r.log(CRIT, f'unlink() "{path}" failed {reason(error)}')
 
     # -- fed by the connection
 

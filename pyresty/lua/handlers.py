@@ -260,6 +260,7 @@ async def read_body(r: Request) -> None:
     main = r.main
     if main.body is None:
         main.body = RequestBody(main)
+        main.body.clean = True
     await main.body.read()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...http.request import Request
+from ...process.logs import DEBUG
 from ..scheduler import Exit
 from .header import escape_name, escape_value
 
@@ -24,6 +25,7 @@ def change_uri(r: Request, uri: bytes) -> None:
 
 def jump(r: Request, uri: bytes) -> tuple[Any, ...]:
     """``ngx.req.set_uri(uri, true)``: choose a location again; what Lua knew of the request is forgotten."""
+    r.log(DEBUG, b'lua set uri jump to "%s"' % uri)
     change_uri(r, uri)
     r.valid_location = True
     r.uri_changed = True

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...http.body import RequestBody
-from ...http.request import Request
-from ...process.logs import CRIT
+from ...http.request import Finalize, Request
 
 if TYPE_CHECKING:
     from ..vm import LuaVM
@@ -20,19 +18,6 @@ async def read_body(r: Request) -> tuple[Any, ...]:
     assert r.body is not None
     await r.body.read()
     return ()
-
-
-def _unlink(path: str, r: Request) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        r.log(CRIT, f'unlink() "{path}" failed ({error.errno}: {error.strerror})')
-
-
-def _remove_at_end(r: Request, path: str) -> None:
-    r.main.at_end(lambda r: _unlink(path, r))
 
 
 def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
@@ -46,6 +31,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
             if r.is_subrequest or r.discarded:
                 return True
             r.body = RequestBody(r)
+            r.body.clean = True
         return r.body.path is not None or r.body.data is not None or r.body.read_now()
 
     def discard_body() -> bool:
@@ -75,20 +61,22 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
             return b"unread"
         return b"memory" if r.body.path is None else b"file"
 
-    def body_buffer_size() -> int:
-        """``client_body_buffer_size``."""
-        assert vm.r is not None
-        return vm.r.loc.core.client_body_buffer_size
+    def init_body() -> int:
+        """Begin an empty body; returns how many bytes of it may be in memory: ``client_body_buffer_size``."""
+        r = vm.r
+        assert r is not None and r.body is not None
+        r.body.set_data(b"")
+        return r.loc.core.client_body_buffer_size
 
     def set_body_data(data: bytes) -> None:
         """Replace the body, and Content-Length with it."""
         r = vm.r
         assert r is not None and r.body is not None
         r.body.set_data(data)
-        r.set_header_in(b"Content-Length", [b"%d" % len(data)])
+        set_length()
 
     def set_body_file(name: bytes, clean: bool) -> bytes | None:
-        """Replace the body by a file, to be removed at the end if ``clean``; an error message, or None."""
+        """Replace the body by a file, to be removed with it if ``clean``; an error message, or None."""
         r = vm.r
         assert r is not None and r.body is not None
         path = os.fsdecode(name)
@@ -100,25 +88,25 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
                 pass
         except (OSError, ValueError):
             return b'%s "%s" failed' % (failed, name)
-        r.body.set_file(path, size)
-        r.set_header_in(b"Content-Length", [b"%d" % size])
-        if clean:
-            _remove_at_end(r, path)
+        r.body.set_file(path, size, clean=clean)
+        set_length()
         return None
 
-    def set_body_temporary(data: bytes) -> bytes | None:
-        """Replace the body by a temporary file with ``data``; an error message, or None."""
+    def append_body(data: bytes) -> bytes | None:
+        """Add to the body, in a temporary file; an error message, or None."""
         r = vm.r
         assert r is not None and r.body is not None
         try:
-            with tempfile.NamedTemporaryFile(prefix="", dir=r.loc.core.client_body_temp_path, delete=False) as file:
-                file.write(data)
-        except OSError:
+            r.body.append(data)
+        except Finalize:
             return b"fail to write file"
-        r.body.set_file(file.name, len(data))
-        r.set_header_in(b"Content-Length", [b"%d" % len(data)])
-        _remove_at_end(r, file.name)
         return None
+
+    def set_length() -> None:
+        """Give the request the length of its body."""
+        r = vm.r
+        assert r is not None and r.body is not None
+        r.set_header_in(b"Content-Length", [b"%d" % r.body.size])
 
     return {
         "body_read": body_read,
@@ -126,10 +114,11 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         "body_data": body_data,
         "body_file": body_file,
         "body_state": body_state,
-        "body_buffer_size": body_buffer_size,
+        "init_body": init_body,
         "set_body_data": set_body_data,
         "set_body_file": set_body_file,
-        "set_body_temporary": set_body_temporary,
+        "append_body": append_body,
+        "set_length": set_length,
     }
 
 

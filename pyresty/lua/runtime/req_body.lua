@@ -115,7 +115,7 @@ function req.set_body_file(...)
     end
 end
 
--- A body put together piece by piece: r.draft is the buffer, r.draft_size what may stay in memory.
+-- A body put together piece by piece: r.draft is what is in memory of it, r.draft_size how much that may be.
 
 function req.init_body(...)
     local n = select("#", ...)
@@ -131,7 +131,16 @@ function req.init_body(...)
             error("bad size argument: " .. size, 2)
         end
     end
-    r.draft, r.draft_size = new_buffer(), size or py.body_buffer_size()
+    local usual = py.init_body()
+    r.draft, r.draft_size = new_buffer(), size or usual
+end
+
+-- Write the draft to the body's temporary file. The functions that a user calls raise what goes wrong.
+local function write(draft)
+    local err = py.append_body(draft:get())
+    if err then
+        error(err, 3)
+    end
 end
 
 function req.append_body(...)
@@ -140,11 +149,15 @@ function req.append_body(...)
         error("expecting 1 arguments but seen " .. n, 2)
     end
     local data = check_string((...), 1, 2)
-    local draft = require_request(2).draft
+    local r = require_request(2)
+    local draft = r.draft
     if not draft then
         error("request_body not initialized", 2)
     end
     draft:put(data)
+    if #draft > r.draft_size then
+        write(draft)
+    end
 end
 
 function req.finish_body(...)
@@ -158,13 +171,10 @@ function req.finish_body(...)
         error("request_body not initialized", 2)
     end
     r.draft = nil
-    local data = draft:get()
-    if #data > r.draft_size then
-        local err = py.set_body_temporary(data)
-        if err then
-            error(err, 2)
-        end
-    else
-        py.set_body_data(data)
+    if py.body_state() == "memory" then
+        py.set_body_data(draft:get())
+        return
     end
+    write(draft)
+    py.set_length()
 end

@@ -171,6 +171,35 @@ _BODY = {
     "proxied-file": "ngx.req.read_body() ngx.req.set_body_file(ngx.config.prefix() .. 'body.txt') ngx.exec('/echo')",
 }
 
+_TELL = """
+        ngx.say(ngx.var.http_content_length, show(ngx.req.get_body_data()))
+        local f = ngx.req.get_body_file() if f then local h = io.open(f) ngx.say(h:read('*a')) h:close() end"""
+_EXISTS = "local function exists(name) local f = io.open(name) if f then f:close() end return f ~= nil end "
+_NAME = "local name = ngx.config.prefix() .. 'one.txt' io.open(name, 'w'):write('one'):close() ngx.req.read_body() "
+_BODY_FILES = {
+    "spilled": "ngx.req.read_body() ngx.req.init_body(4) for _, s in ipairs{'h', 'ell', 'o'} do ngx.req.append_body(s) end "
+    "ngx.req.finish_body()" + _TELL,
+    "spilled-at-once": "ngx.req.read_body() ngx.req.init_body(4) ngx.req.append_body('hello') ngx.req.finish_body()"
+    + _TELL,
+    "spilled-zero": "ngx.req.read_body() ngx.req.init_body(0) ngx.req.append_body('x') ngx.req.append_body('y') ngx.req.finish_body()"
+    + _TELL,
+    "spilled-much": "ngx.req.read_body() ngx.req.init_body() for i = 1, 40 do ngx.req.append_body(string.rep('x', 1000)) end "
+    "ngx.req.finish_body()" + _TELL,
+    "spilled-again": "ngx.req.read_body() for i = 1, 2 do ngx.req.init_body(2) ngx.req.append_body('abc' .. i) ngx.req.finish_body() end"
+    + _TELL,
+    "exact": "ngx.req.read_body() ngx.req.init_body(5) ngx.req.append_body('hello') ngx.req.finish_body()" + _TELL,
+    "nothing": "ngx.req.read_body() ngx.req.init_body(4) ngx.req.finish_body() ngx.say(ngx.var.http_content_length)",
+    "proxied-spilled": "ngx.req.read_body() ngx.req.init_body(4) ngx.req.append_body('hello again') ngx.req.finish_body() ngx.exec('/echo')",
+    "clean-then-file": _EXISTS
+    + _NAME
+    + "ngx.req.set_body_file(name, true) ngx.say(exists(name)) ngx.req.set_body_file(ngx.config.prefix() .. 'body.txt') ngx.say(exists(name))",
+    "clean-then-data": _EXISTS
+    + _NAME
+    + "ngx.req.set_body_file(name, true) ngx.req.set_body_data('x') ngx.say(exists(name))",
+    "clean-then-init": _EXISTS + _NAME + "ngx.req.set_body_file(name, true) ngx.req.init_body() ngx.say(exists(name))",
+    "kept": _EXISTS + _NAME + "ngx.req.set_body_file(name) ngx.req.set_body_data('x') ngx.say(exists(name))",
+}
+
 _URI = {
     "set-uri": "ngx.req.set_uri('/new/path') ngx.say(ngx.var.uri, ' ', ngx.var.request_uri, ' ', ngx.var.args)",
     "set-uri-odd": "ngx.req.set_uri('/a b?c#ü') ngx.say(ngx.var.uri, ' ', ngx.var.args)",
@@ -306,6 +335,30 @@ CASES = (
         scripts={"/": (ECHO,)},
         levels=NOTICES,
         newer={'"POST /max HTTP/1.1" 500': '"POST /max HTTP/1.1" 200'},
+    ),
+    Case(
+        "lua-body-files",
+        server(
+            _BODY_FILES,
+            _ECHO
+            + """
+        location /in-file/ { client_body_in_file_only on; content_by_lua_block { """
+            + _EXISTS
+            + """
+            ngx.req.read_body() local old = ngx.req.get_body_file() ngx.req.set_body_data("x") ngx.say(exists(old)) } }
+        location /kept/need { client_body_in_file_only on; lua_need_request_body on;
+            content_by_lua_block { ngx.say(ngx.req.get_body_file() ~= nil) } }
+        location /kept/count { content_by_lua_block {
+            local p = io.popen("find " .. ngx.config.prefix() .. " -path '*body*' -type f -name '0*' | wc -l") ngx.say(p:read("*a")) } }""",
+        ),
+        tuple(
+            get(f"/{name}", method="POST", body=b"hello body")
+            for name in (*_BODY_FILES, "in-file/", "kept/need", "kept/count")
+        ),
+        files={**FILES, "body.txt": "from a file"},
+        scripts={"/": (ECHO,)},
+        levels=WARNINGS,
+        mask=((r"temporary file \S+/\d{10}", "temporary file NUMBER"),),
     ),
     Case(
         "lua-uri",
