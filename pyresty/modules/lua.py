@@ -137,7 +137,7 @@ def code_from(cf: Builder, node: Node, phase: str) -> Code:
 
 
 def phase_directive(field: str) -> Any:
-    """Setter of a ``*_by_lua*`` directive of a location or server: stores its Code in ``field``."""
+    """Setter of a ``*_by_lua*`` directive: stores its Code in ``field`` of the settings it belongs to."""
 
     def set_phase(cf: Builder, conf: Any, node: Node) -> None:
         if getattr(conf, field) is not UNSET:
@@ -145,17 +145,6 @@ def phase_directive(field: str) -> Any:
         setattr(conf, field, code_from(cf, node, field))
 
     return set_phase
-
-
-def main_directive(field: str) -> Any:
-    """Setter of a ``*_by_lua*`` directive of ``http``."""
-
-    def set_main(cf: Builder, conf: LuaMain, node: Node) -> None:
-        if getattr(conf, field) is not UNSET:
-            raise ValueError("is duplicate")
-        setattr(conf, field, code_from(cf, node, field))
-
-    return set_main
 
 
 def set_content(cf: Builder, conf: LuaLocation, node: Node) -> None:
@@ -292,9 +281,9 @@ MODULE = Module(
     header_filter=make_filters,
     before_capture=True,
     directives=(
-        *_three("init_by_lua", HTTP, main_directive("init"), "main"),
-        *_three("init_worker_by_lua", HTTP, main_directive("init_worker"), "main"),
-        *_two("exit_worker_by_lua", HTTP, main_directive("exit_worker"), "main"),
+        *_three("init_by_lua", HTTP, phase_directive("init"), "main"),
+        *_three("init_worker_by_lua", HTTP, phase_directive("init_worker"), "main"),
+        *_two("exit_worker_by_lua", HTTP, phase_directive("exit_worker"), "main"),
         *_two("server_rewrite_by_lua", HTTP | SERVER, phase_directive("server_rewrite"), "server"),
         *_three("set_by_lua", SERVER | SIF | LOCATION | LIF, set_set, args=TWO_MORE),
         *_three("rewrite_by_lua", _HSLI, phase_directive("rewrite")),

@@ -5,7 +5,7 @@ local rt = ...
 
 local type, rawset, error, tostring, select = type, rawset, error, tostring, select
 local wait, py = rt.wait, rt.py
-local bad_argument, require_phase, require_request, check_string = rt.bad_argument, rt.require_phase, rt.require_request, rt.check_string
+local bad_argument, require_phase, check_string = rt.bad_argument, rt.require_phase, rt.check_string
 
 local OP_EXIT, OP_EXEC, OP_REDIRECT = rt.ops.exit, rt.ops.exec, rt.ops.redirect
 local ENDING = rt.phases("server_rewrite rewrite access precontent content")

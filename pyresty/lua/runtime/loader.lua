@@ -6,9 +6,9 @@
 
 local rt = ...
 
-local load, loadstring, setfenv, setmetatable, type, error, tostring, rawset, rawget, pairs =
-    load, loadstring, setfenv, setmetatable, type, error, tostring, rawset, rawget, pairs
-local byte, sub, find, gsub = string.byte, string.sub, string.find, string.gsub
+local load, setfenv, setmetatable, type, error, pcall, select, tostring, rawset, rawget, pairs =
+    load, setfenv, setmetatable, type, error, pcall, select, tostring, rawset, rawget, pairs
+local byte, sub, find = string.byte, string.sub, string.find
 local co_running, getinfo = coroutine.running, debug.getinfo
 local ERR, WARN = 4, 5
 local py = rt.py

@@ -4,16 +4,17 @@
 
 local rt = ...
 
-local type, rawset, error, tostring, pairs, select, unpack, next = type, rawset, error, tostring, pairs, select, unpack, next
-local wait, ops, py = rt.wait, rt.ops, rt.py
-local OP_CAPTURE, OP_PLAIN = ops.capture, ops.capture_plain
+local type, rawset, error, tostring, pairs, select, unpack = type, rawset, error, tostring, pairs, select, unpack
+local wait, py = rt.wait, rt.py
+local OP_CAPTURE, OP_PLAIN = rt.ops.capture, rt.ops.capture_plain
 local begin_inside, end_inside, hold_inside, start_inside = py.begin_inside, py.end_inside, py.hold_inside, rt.start_inside
-local method_names = rt.method_names
+local method_names, add_value = rt.method_names, rt.add_value
 
 local PHASES = rt.phases("server_rewrite rewrite access precontent content")
 local SHARE, COPY, FORWARD = 1, 2, 4
 
-local function flatten(flat, n, options, what, index)
+-- Append a table of strings and numbers, its size first.
+local function flatten(flat, n, options)
     local count_at = n
     n = n + 1
     local count = 0
@@ -33,14 +34,14 @@ local function flatten(flat, n, options, what, index)
     return n
 end
 
-local function pairs_option(flat, n, value, name, index)
+local function pairs_option(flat, n, value, name)
     if value == nil then
         flat[n] = 0
         return n + 1
     elseif type(value) ~= "table" then
         error("Bad " .. name .. " option value", 4)
     end
-    return flatten(flat, n, value, name, index)
+    return flatten(flat, n, value)
 end
 
 local function flag_option(value, name, bit)
@@ -71,13 +72,12 @@ local function request(flat, n, uri, opts, index)
     local args = opts.args
     kind = type(args)
     if kind == "table" then
-        args = ngx.encode_args(args)
+        args = rt.encode_args(args, 3)
     elseif kind == "number" then
         args = tostring(args)
     elseif kind ~= "string" and kind ~= "nil" then
         error("Bad args option value", 3)
     end
-    local vars, headers = opts.vars, opts.headers
     local flags = flag_option(opts.share_all_vars, "share_all_vars", SHARE) + flag_option(opts.copy_all_vars, "copy_all_vars", COPY)
     if opts.always_forward_body then
         flags = flags + FORWARD
@@ -111,8 +111,8 @@ local function request(flat, n, uri, opts, index)
         error("Bad http request body", 3)
     end
     flat[n + 1], flat[n + 2], flat[n + 3], flat[n + 4], flat[n + 5] = method, args or false, body or false, flags, state
-    n = pairs_option(flat, n + 6, vars, "vars", index)
-    return pairs_option(flat, n, headers, "headers", index)
+    n = pairs_option(flat, n + 6, opts.vars, "vars")
+    return pairs_option(flat, n, opts.headers, "headers")
 end
 
 -- The result table from status, truncated, body, and the number of headers that follow from position `at`.
@@ -122,15 +122,7 @@ local function response(flat, at)
     local res = { status = flat[at], truncated = flat[at + 1], body = flat[at + 2], header = header }
     at = at + 4
     for i = at, at + count * 2 - 2, 2 do
-        local key, value = flat[i], flat[i + 1]
-        local have = header[key]
-        if have == nil then
-            header[key] = value
-        elseif type(have) == "table" then
-            have[#have + 1] = value
-        else
-            header[key] = { have, value }
-        end
+        add_value(header, flat[i], flat[i + 1])
     end
     return res, at + count * 2
 end

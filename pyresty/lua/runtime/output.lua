@@ -5,7 +5,7 @@
 local rt = ...
 
 local type, select, tostring, pairs, rawset, error = type, select, tostring, pairs, rawset, error
-local floor, huge = math.floor, math.huge
+local floor = math.floor
 local bad_argument, require_phase = rt.bad_argument, rt.require_phase
 local py, wait = rt.py, rt.wait
 local isyieldable = coroutine.isyieldable

@@ -182,6 +182,14 @@ local function start(ctx)
     return pos - 1
 end
 
+-- What there is to answer when PCRE2 found nothing.
+local function nothing(rc)
+    if rc == NOMATCH then
+        return nil
+    end
+    return nil, "pcre_exec() failed: " .. rc
+end
+
 local function match(subject, pattern, opts, ctx, res)
     if type(subject) ~= "string" then
         subject = tostring(subject)
@@ -193,10 +201,7 @@ local function match(subject, pattern, opts, ctx, res)
     local rc = exec(compiled, subject, ctx and start(ctx) or 0)
     if rc < 0 then
         release(compiled)
-        if rc == NOMATCH then
-            return nil
-        end
-        return nil, "pcre_exec() failed: " .. rc
+        return nothing(rc)
     end
     if ctx then
         ctx.pos = offsets[STEP] + 1
@@ -250,10 +255,7 @@ function iterator.__call(self)
     if rc < 0 then
         self.pos = nil
         release(compiled)
-        if rc == NOMATCH then
-            return nil
-        end
-        return nil, "pcre_exec() failed: " .. rc
+        return nothing(rc)
     end
     local to = offsets[STEP]
     if to <= offsets[0] then

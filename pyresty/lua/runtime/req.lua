@@ -56,18 +56,21 @@ function req.raw_header(no_request_line)
     return py.raw_header(no_request_line and true or false)
 end
 
+-- How many arguments or headers are wanted at most, for functions that a user calls with it as their first argument.
+local function most(max)
+    if not max then
+        return MAX
+    elseif type(max) ~= "number" then
+        max = check_number(max, 1, 3)
+    end
+    return max < 0 and MAX or max
+end
+
 -- Arguments
 
 function req.get_uri_args(max, t)
     require_request(2)
-    if max == nil or max == false then
-        max = MAX
-    elseif type(max) ~= "number" then
-        max = check_number(max, 1, 2)
-    end
-    if max < 0 then
-        max = MAX
-    end
+    max = most(max)
     if t then
         rt.clear_table(t)
     else
@@ -155,14 +158,7 @@ end
 
 function req.get_headers(max, raw)
     require_request(2)
-    if not max then
-        max = MAX
-    elseif type(max) ~= "number" then
-        max = check_number(max, 1, 2)
-    end
-    if max < 0 then
-        max = MAX
-    end
+    max = most(max)
     local t, count = header_table(py.req_headers, max, raw and true or false)
     local total = max > 0 and count == max and py.req_headers_count() or 0
     if total > count then

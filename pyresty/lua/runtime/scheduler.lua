@@ -31,7 +31,7 @@ rt.r = nil -- the state of the request whose Lua code is running
 rt.turn = 0 -- changes whenever Lua is entered: what is looked up once for a run of Lua code goes by it
 
 -- Per-request state, by number. Kept only while ngx.ctx or the loaded modules have to survive the handler.
-local states, free_ids, last_id = {}, {}, 0
+local states, ids = {}, { last = 0 }
 local free_states, nfree_states = {}, 0
 
 local function new_state()
@@ -45,15 +45,22 @@ local function new_state()
 end
 rt.new_state = new_state
 
+-- A number that is not in use: one that is free again, in the list, or the next.
+local function take_number(numbers)
+    local n = #numbers
+    local number = numbers[n]
+    if number then
+        numbers[n] = nil
+        return number
+    end
+    number = numbers.last + 1
+    numbers.last = number
+    return number
+end
+
 local function keep(r)
     if r.id == 0 then
-        local id = free_ids[#free_ids]
-        if id then
-            free_ids[#free_ids] = nil
-        else
-            last_id = last_id + 1
-            id = last_id
-        end
+        local id = take_number(ids)
         states[id] = r
         r.id = id
     end
@@ -64,7 +71,7 @@ rt.keep = keep
 local function drop(r)
     if r.id ~= 0 then
         states[r.id] = nil
-        free_ids[#free_ids + 1] = r.id
+        ids[#ids + 1] = r.id
         r.id = 0
     end
     r.ctx, r.env, r.loaded, r.arg, r.group, r.on_abort, r.draft = nil, nil, nil, nil, nil, nil, nil
@@ -77,7 +84,7 @@ local function drop(r)
 end
 
 -- Waiting threads, by number: coroutine and state.
-local waiting_co, waiting_r, free_tids, last_tid = {}, {}, {}, 0
+local waiting_co, waiting_r, tids = {}, {}, { last = 0 }
 
 -- Coroutines that have finished a handler and wait for the next.
 local idle, nidle = {}, 0
@@ -227,13 +234,7 @@ rt.idle_again = idle_again
 
 -- A number for a thread that waits.
 local function new_tid(co, r)
-    local tid = free_tids[#free_tids]
-    if tid then
-        free_tids[#free_tids] = nil
-    else
-        last_tid = last_tid + 1
-        tid = last_tid
-    end
+    local tid = take_number(tids)
     waiting_co[tid], waiting_r[tid] = co, r
     return tid
 end
@@ -340,7 +341,7 @@ end
 function rt.resume(tid, ...)
     local co, r = waiting_co[tid], waiting_r[tid]
     waiting_co[tid], waiting_r[tid] = nil, nil
-    free_tids[#free_tids + 1] = tid
+    tids[#tids + 1] = tid
     rt.r = r
     rt.turn = rt.turn + 1
     if r.group then
@@ -354,7 +355,7 @@ end
 function rt.cancel(tid)
     if waiting_co[tid] then
         waiting_co[tid], waiting_r[tid] = nil, nil
-        free_tids[#free_tids + 1] = tid
+        tids[#tids + 1] = tid
     end
 end
 

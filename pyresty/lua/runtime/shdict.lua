@@ -54,7 +54,17 @@ local function key_of(key)
     return key
 end
 
-rt.shdict_zone_of, rt.shdict_key_of = zone_of, key_of
+-- The type of a string or number that is to be stored, and its size in bytes; nil for other values.
+local function kind_of(value)
+    local kind = type(value)
+    if kind == "string" then
+        return STRING, #value
+    elseif kind == "number" then
+        return NUMBER_TYPE, 8
+    end
+end
+
+rt.shdict_zone_of, rt.shdict_key_of, rt.shdict_kind_of = zone_of, key_of, kind_of
 
 -- Room in the buffer that values go through.
 local function grow(size)
@@ -204,20 +214,18 @@ local function store(self, key, value, exptime, flags, add, replace, safe)
     if err then
         return nil, err
     end
-    local kind, size = type(value), 8
-    if kind == "string" then
-        kind, size = STRING, #value
-    elseif kind == "number" then
-        kind = NUMBER_TYPE
-    elseif value == nil then
-        if add or replace then
-            return false, "attempt to add or replace nil values", false
+    local kind, size = kind_of(value)
+    if not kind then
+        if value == nil then
+            if add or replace then
+                return false, "attempt to add or replace nil values", false
+            end
+            kind, size = 0, -1
+        elseif type(value) == "boolean" then
+            kind, value, size = BOOLEAN, value and 1 or 0, 1
+        else
+            return nil, "bad value type"
         end
-        kind, size = 0, -1
-    elseif kind == "boolean" then
-        kind, value, size = BOOLEAN, value and 1 or 0, 1
-    else
-        return nil, "bad value type"
     end
     int[0] = flags or 0
     flags = int[0]

@@ -8,13 +8,13 @@ local C = ffi.C
 local memory, table_, dict = rt.shdict_memory, rt.shdict_table, rt.shdict
 local type, error, select = type, error, select
 local rshift = bit.rshift
-local now_ms, check_string, key_of = rt.now_ms, rt.check_string, rt.shdict_key_of
+local now_ms, check_string, key_of, kind_of = rt.now_ms, rt.check_string, rt.shdict_key_of, rt.shdict_kind_of
 local find, touch, remove, sweep = table_.find, table_.touch, table_.remove, table_.sweep
 local lock, unlock = table_.lock, table_.unlock
 local HEAD = memory.HEAD
 local EXPIRES, FLAGS, TYPE, LENGTH, FIRST, LAST = table_.EXPIRES, table_.FLAGS, table_.TYPE, table_.LENGTH, table_.FIRST, table_.LAST
 local ITEM_LENGTH, ITEM_TYPE, ITEM_VALUE = table_.ITEM_LENGTH, table_.ITEM_TYPE, table_.ITEM_VALUE
-local NUMBER_TYPE, STRING, LIST = table_.NUMBER_TYPE, table_.STRING, table_.LIST
+local NUMBER_TYPE, LIST = table_.NUMBER_TYPE, table_.LIST
 
 local buffer_size = 4096
 local buffer = ffi.new("char[?]", buffer_size)
@@ -59,12 +59,8 @@ local function push(left, given, self, key, value)
     if not zone then
         return nil, name
     end
-    local kind, size = type(value), 8
-    if kind == "string" then
-        kind, size = STRING, #value
-    elseif kind == "number" then
-        kind = NUMBER_TYPE
-    else
+    local kind, size = kind_of(value)
+    if not kind then
         return nil, "bad value type"
     end
     local m = zone.m

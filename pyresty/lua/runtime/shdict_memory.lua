@@ -12,6 +12,7 @@ local rt = ...
 
 local ffi = require("ffi")
 local C = ffi.C
+local pairs = pairs
 local band, rshift, lshift = bit.band, bit.rshift, bit.lshift
 local floor, ceil, min = math.floor, math.ceil, math.min
 

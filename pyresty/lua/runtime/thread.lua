@@ -8,7 +8,7 @@ local rt = ...
 
 local co_create, co_resume, co_yield, co_status, co_running =
     coroutine._create, coroutine._resume, coroutine._yield, coroutine._status, coroutine._running
-local type, error, rawset, select, setmetatable, unpack = type, error, rawset, select, setmetatable, unpack
+local type, error, rawset, select, setmetatable, pairs, unpack = type, error, rawset, select, setmetatable, pairs, unpack
 local getlocal = debug.getlocal
 local py, bad_argument, require_phase, is_lua = rt.py, rt.bad_argument, rt.require_phase, rt.is_lua
 local keep, take_out, failure = rt.keep, rt.take_out, rt.failure

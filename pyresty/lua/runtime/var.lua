@@ -3,7 +3,7 @@
 local rt = ...
 
 local type, rawset, setmetatable, error, tostring = type, rawset, setmetatable, error, tostring
-local py, keep = rt.py, rt.keep
+local py = rt.py
 local get_var, set_var = py.get_var, py.set_var
 
 local NO_REQUEST = "no request found"

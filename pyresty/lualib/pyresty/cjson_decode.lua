@@ -50,6 +50,16 @@ end
 local LEAST, KEEP = 4096, 262144 -- memory is made for texts of so many bytes at least, and kept if it is not for more
 local spare = new_memory(LEAST)
 
+-- Where the next token begins, from `at` on, and its first byte.
+local function token_at(text, at, comments)
+    local c = text[at]
+    if c > 32 and c ~= 47 then
+        return at, c
+    end
+    at = skip(text, at, comments)
+    return at, text[at]
+end
+
 -- Rewrite memory.text into memory.out, from index 1. Answers the index after it, and how deep containers are nested; nil and a
 -- message if the text is not JSON.
 local function rewrite(config, memory)
@@ -62,19 +72,11 @@ local function rewrite(config, memory)
     local after_value = false
     out[0] = DOCUMENT
     while true do
-        local c = text[at]
-        if c <= 32 or c == 47 then
-            at = skip(text, at, comments)
-            c = text[at]
-        end
+        local c
+        at, c = token_at(text, at, comments)
         if after_value then
             if c == 44 and kind ~= DOCUMENT then
-                at = at + 1
-                c = text[at]
-                if c <= 32 or c == 47 then
-                    at = skip(text, at, comments)
-                    c = text[at]
-                end
+                at, c = token_at(text, at + 1, comments)
             elseif kind == OBJECT and c == 125 then
                 cast(COUNT, out + head + 2)[0] = count
                 goto close
@@ -101,21 +103,12 @@ local function rewrite(config, memory)
             if not after then
                 return nil, unexpected(config, text, at, out, "object key string")
             end
-            at, o = after, after_o
-            c = text[at]
-            if c <= 32 or c == 47 then
-                at = skip(text, at, comments)
-                c = text[at]
-            end
+            at, c = token_at(text, after, comments)
+            o = after_o
             if c ~= 58 then
                 return nil, unexpected(config, text, at, out, "colon")
             end
-            at = at + 1
-            c = text[at]
-            if c <= 32 or c == 47 then
-                at = skip(text, at, comments)
-                c = text[at]
-            end
+            at, c = token_at(text, at + 1, comments)
         end
 
         count = count + 1

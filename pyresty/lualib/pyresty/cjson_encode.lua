@@ -111,6 +111,18 @@ local function put_escaped(out, s, n, reject)
     end
 end
 
+-- Put a string between quotes; `close` is the second one, and what comes after it.
+local function put_string(out, s, close, reject)
+    local n = plain_length(s, #s, reject)
+    if n == #s then
+        out:put('"', s, close)
+    else
+        out:put('"')
+        put_escaped(out, s, n, reject)
+        out:put(close)
+    end
+end
+
 -- LuaJIT's own "%.14g" is exact in this range; beyond it the last digit may differ from C's, if rarely.
 local LEAST_EXACT, MOST_EXACT = 1e-18, 1e38
 local digits = ffi.new("char[32]")
@@ -249,28 +261,14 @@ local function write(config, memory, value)
                 out:put("\n", rep(indent, depth))
             end
             if in_object then
-                local n = plain_length(k, #k, reject)
-                if n == #k then
-                    out:put('"', k, '":')
-                else
-                    out:put('"')
-                    put_escaped(out, k, n, reject)
-                    out:put('":')
-                end
+                put_string(out, k, '":', reject)
                 if indent then
                     out:put(" ")
                 end
             end
 
             if kind == "string" then
-                local n = plain_length(v, #v, reject)
-                if n == #v then
-                    out:put('"', v, '"')
-                else
-                    out:put('"')
-                    put_escaped(out, v, n, reject)
-                    out:put('"')
-                end
+                put_string(out, v, '"', reject)
             elseif kind == "number" then
                 local integer, size = tobit(v), abs(v)
                 if precise and v == integer and (v ~= 0 or 1 / v > 0) then -- not -0

@@ -15,13 +15,18 @@ local _M = { _VERSION = "0.13" }
 local mt = { __index = _M }
 
 
+local function unlink(after, before, place)
+    local a, b = after[place], before[place]
+    after[b], before[a] = a, b
+end
+
+
 local function move_to_front(self, place)
     local after, before = self.after, self.before
     if after[0] == place then
         return
     end
-    local a, b = after[place], before[place]
-    after[b], before[a] = a, b
+    unlink(after, before, place)
     local first = after[0]
     after[place], before[place] = first, 0
     before[first], after[0] = place, place
@@ -30,8 +35,7 @@ end
 
 local function move_to_back(self, place)
     local after, before = self.after, self.before
-    local a, b = after[place], before[place]
-    after[b], before[a] = a, b
+    unlink(after, before, place)
     local last = before[0]
     before[place], after[place] = last, 0
     after[last], before[0] = place, place
