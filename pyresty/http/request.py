@@ -126,10 +126,7 @@ class Request:
     upstream: Any = None
     upstream_log: SupportsBytes | None = None  #: its bytes are the peer's URL, for error log lines
     lua: int  #: the Lua side's number of this request's state; 0 while it has none
-    lua_keep = False
-    held_subrequests: Any = (
-        None  #: subrequests of its Lua handler that have begun and have to wait (lua/api/location.py)
-    )
+    held_subrequests: Any = None  #: those of its Lua handler that have begun inside (lua/api/location.py)
     threads: Any = None  #: the light threads of the Lua handler that runs, if it has several
     contexts: dict[str, Any] | None = None  #: what modules remember of this request, by the module's name
     postponed: Any = None  #: its subrequests that it has to wait for (``postpone.Node``)

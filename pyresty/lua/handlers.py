@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..http.request import OK, Finalize, Request
 from ..http.template import Template, Variable
-from ..process.logs import CRIT, ERR
+from ..process.logs import ERR
 from .api.control import DECLINED
 from .output import DOT, default_type, holds, send_header, set_length
 from .scheduler import advance, carry_on, run_sync
@@ -262,6 +262,3 @@ async def read_body(r: Request) -> None:
         main.body = RequestBody(main)
         main.body.clean = True
     await main.body.read()
-
-
-__all__ = ["CRIT", "Code", "make_content", "make_log", "make_phase", "make_set", "read_body", "to_bytes"]

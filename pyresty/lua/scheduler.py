@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..http.request import ERROR, OK, REDIRECTED, Request
+from ..http.request import ERROR, Request
 from ..process.logs import ERR
 from .output import default_type, send
 
@@ -110,6 +110,3 @@ def fail(r: Request, message: bytes) -> int:
     r.log(ERR, b"lua entry thread aborted: runtime error: " + message)
     r.held = None
     return ERROR if r.header_sent else 500
-
-
-__all__ = ["OK", "REDIRECTED", "Exit", "advance", "carry_on", "fail", "run_sync"]

@@ -11,7 +11,6 @@ While Lua runs, ``vm.r`` is the request it runs for; that is how Python function
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -36,32 +35,11 @@ LUALIB = os.path.join(os.path.dirname(os.path.dirname(__file__)), "lualib")
 
 #: The groups of the API, in the order they are loaded: api/NAME.py (where there is one) and runtime/NAME.lua.
 GROUPS = (
-    "coroutine", "constants", "log", "output", "var", "args", "codec", "header", "req", "req_body", "time", "location", "shdict_memory",
-    "shdict_table", "shdict_lock", "shdict", "shdict_list", "shdict_zone", "control", "filter", "thread", "timer", "semaphore",
-    "config", "ndk", "socket_io", "socket", "socket_udp", "req_socket", "socket_tls", "proxy_ssl", "ssl", "balancer",
-    "worker_thread_copy", "worker_thread", "modules", "errlog", "process", "pipe", "re_pcre2", "re", "re_sub", "unsupported",
+    "coroutine", "constants", "log", "output", "var", "args", "codec", "header", "req", "req_body", "clock", "time", "location",
+    "shdict_memory", "shdict_table", "shdict_lock", "shdict", "shdict_list", "shdict_zone", "control", "filter", "thread", "timer",
+    "semaphore", "config", "ndk", "socket_io", "socket", "socket_udp", "req_socket", "socket_tls", "proxy_ssl", "ssl", "balancer",
+    "worker_thread_copy", "worker_thread", "modules", "errlog", "process", "pipe", "re_pcre2", "re", "re_sub",
 )  # fmt: skip
-
-#: The phases as Lua knows them, and their names in messages.
-CONTEXTS = {
-    "init": "init_by_lua*",
-    "init_worker": "init_worker_by_lua*",
-    "set": "set_by_lua*",
-    "server_rewrite": "server_rewrite_by_lua*",
-    "rewrite": "rewrite_by_lua*",
-    "access": "access_by_lua*",
-    "precontent": "precontent_by_lua*",
-    "content": "content_by_lua*",
-    "log": "log_by_lua*",
-    "header_filter": "header_filter_by_lua*",
-    "body_filter": "body_filter_by_lua*",
-    "proxy_ssl_cert": "proxy_ssl_certificate_by_lua*",
-    "proxy_ssl_verify": "proxy_ssl_verify_by_lua*",
-    "ssl_client_hello": "ssl_client_hello_by_lua*",
-    "ssl_certificate": "ssl_certificate_by_lua*",
-    "exit_worker": "exit_worker_by_lua*",
-    "balancer": "balancer_by_lua*",
-}
 
 #: An operation that Lua asks for: ``op(r, *args)`` gives the tuple of results, or something to await that does.
 Operation = Callable[..., Any]
@@ -184,12 +162,3 @@ class LuaVM:
 
 async def _reserved(r: Request) -> tuple[()]:
     raise AssertionError("operation 0 does not exist")
-
-
-def lua_version() -> str:
-    """LuaJIT's version, for ``-V``."""
-    version: bytes = luajit21.LuaRuntime(encoding=None).eval(b"jit.version")
-    return version.decode()
-
-
-__all__ = ["CONTEXTS", "LuaVM", "lua_version", "sys"]

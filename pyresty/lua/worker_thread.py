@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: The groups of the API that are there, of those in ``vm.py``.
 GROUPS = (
-    "constants", "worker_thread_copy", "worker_thread_time", "args", "codec", "config", "shdict_memory", "shdict_table", "shdict_lock",
+    "constants", "worker_thread_copy", "clock", "args", "codec", "config", "shdict_memory", "shdict_table", "shdict_lock",
     "shdict", "shdict_list", "shdict_zone", "worker_thread_call",
 )  # fmt: skip
 
@@ -58,10 +58,7 @@ class TaskVM:
         package[b"path"] = b"%s;%s/?.lua;%s/?/init.lua" % (path, ours, ours)
         package[b"cpath"] = cpath
         for name, zone in vm.config.shared_memory.items():
-            seed = int.from_bytes(os.urandom(4), "little", signed=True)
-            rt[b"add_dictionary"](
-                name.encode("utf-8", "surrogateescape"), zone.address, zone.size, chains(zone.size), seed
-            )
+            rt[b"add_dictionary"](name.encode("utf-8", "surrogateescape"), zone.address, zone.size, chains(zone.size))
         self._call: Callable[[bytes, bytes, int, bytes], Any] = rt[b"call"]
         self._tidy: Callable[[], Any] = rt[b"tidy"]
         self._runtime = lua

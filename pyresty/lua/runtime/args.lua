@@ -186,7 +186,7 @@ rawset(ngx, "encode_args", function(...)
     end
     local args = ...
     if type(args) ~= "table" then
-        bad_argument(1, "table expected, got " .. rt.typename(args), 2)
+        bad_argument(1, "table expected, got " .. type(args), 2)
     end
     return (encode(args, 2))
 end)

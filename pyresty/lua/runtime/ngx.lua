@@ -28,6 +28,9 @@ package.loaded.ngx = ngx
 ndk = { set_var = {} }
 package.loaded.ndk = ndk
 
+-- What OpenResty has and pyresty has not, by name, for the documentation. Where such a function is made, it says so when it is called.
+rt.unsupported = {}
+
 -- Phases by name → what messages call them.
 local contexts = {
     init = "init_by_lua*",
@@ -108,13 +111,6 @@ function rt.bad_argument(n, message, level)
     level = level or 2
     local info = getinfo(level, "n")
     error("bad argument #" .. n .. " to '" .. (info and info.name or "?") .. "' (" .. message .. ")", level + 1)
-end
-
-function rt.typename(value, n)
-    if value == nil then
-        return n and n < 1 and "no value" or "nil"
-    end
-    return type(value)
 end
 
 -- luaL_checklstring: strings and numbers.

@@ -115,7 +115,6 @@ function tcp.settrustedstore()
     return nil, "tcpsock:settrustedstore is not supported by pyresty: Python's ssl takes no X509_STORE"
 end
 
-rt.unsupported = rt.unsupported or {}
 rt.unsupported["tcpsock:settrustedstore"] = true
 for _, name in ipairs({ "getsslpointer", "getsslctx" }) do
     rt.unsupported["tcpsock:" .. name] = true

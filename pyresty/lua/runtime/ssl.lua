@@ -303,7 +303,6 @@ end
 
 -- -- what Python's ssl can't do
 
-rt.unsupported = rt.unsupported or {}
 
 local function refuse(module, name, why)
     rt.unsupported[module .. "." .. name] = true

@@ -3,27 +3,18 @@
 
 local rt = ...
 
-local ffi = require("ffi")
-local type, rawset, error, select, floor = type, rawset, error, select, math.floor
+local type, rawset, error, select, ipairs = type, rawset, error, select, ipairs
 local wait, py, check_number = rt.wait, rt.py, rt.check_number
 local SLEEPING = rt.phases(rt.YIELDING)
 local OP_SLEEP = rt.ops.sleep
-local C = ffi.C
 
-ffi.cdef [[
-typedef struct { uint32_t seconds, high; int32_t nanoseconds, padding; } pyresty_timespec;
-int pyresty_clock_gettime(int, pyresty_timespec *) __asm__("clock_gettime");
-]]
-
-local REALTIME = 0 -- the same number on every system
-local clock = ffi.new("pyresty_timespec")
+local clock_ms = rt.now_ms
 local seen, current = -1, 0
 
--- The time in milliseconds since the epoch.
+-- The time in milliseconds since the epoch, as of when Lua was entered.
 local function now_ms()
     if seen ~= rt.turn then
-        C.pyresty_clock_gettime(REALTIME, clock)
-        seen, current = rt.turn, clock.seconds * 1000 + floor(clock.nanoseconds / 1000000)
+        seen, current = rt.turn, clock_ms()
     end
     return current
 end
@@ -38,13 +29,8 @@ local function seconds()
     return t - t % 1
 end
 
-rawset(ngx, "now", function()
-    return now()
-end)
-
-rawset(ngx, "time", function()
-    return seconds()
-end)
+rawset(ngx, "now", now)
+rawset(ngx, "time", seconds)
 
 rawset(ngx, "update_time", function()
     seen = -1
