@@ -119,3 +119,19 @@ def test_memory_stays(kind: str) -> None:
         assert _lua_kb(server) - lua < 64
         assert _private_kb(worker) - private < 2048
         assert not [line for line in server.error_log() if "[error]" in line or "[alert]" in line or "[crit]" in line]
+
+
+def test_refused_subrequests_leave_nothing() -> None:
+    """The states that are made for ``ctx`` options are forgotten where no subrequest comes of it."""
+    code = """
+        local function kilobytes() collectgarbage() collectgarbage() return collectgarbage("count") end
+        local before = kilobytes()
+        local options = function(i) return {ctx = {("x"):rep(1000) .. i}} end
+        for i = 1, 1000 do
+            pcall(ngx.location.capture, "/a/../../b", options(i))
+            pcall(ngx.location.capture_multi, {{"/x", options(i)}, {"/a/../../b", options(i)}})
+            pcall(ngx.location.capture, "/x", {ctx = {("y"):rep(1000) .. i}, vars = true})
+        end
+        ngx.say(kilobytes() - before < 1000)"""
+    with Server(http("server { listen {port}; location / { content_by_lua_block { " + code + " } } }")) as server:
+        assert request(server, "GET", "/").body == b"true\n"

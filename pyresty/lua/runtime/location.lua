@@ -53,8 +53,9 @@ local function flag_option(value, name, bit)
     return value and bit or 0
 end
 
--- Append one request to `flat` from position n: uri, method, args, body, flags, state, vars, headers.
-local function request(flat, n, uri, opts, index)
+-- Append one request to `flat` from position n: uri, method, args, body, flags, state, vars, headers. `states`: what is to be in states
+-- that are made once there can be no error any more, by their position.
+local function request(flat, n, uri, opts, index, states)
     local kind = type(uri)
     if kind == "number" then
         uri = tostring(uri)
@@ -95,13 +96,9 @@ local function request(flat, n, uri, opts, index)
         end
         method = name
     end
-    local state = 0
     local ctx = opts.ctx
-    if ctx ~= nil then
-        if type(ctx) ~= "table" then
-            error("Bad ctx option value type " .. type(ctx) .. ", expected a Lua table", 3)
-        end
-        state = rt.state_with_ctx(ctx)
+    if ctx ~= nil and type(ctx) ~= "table" then
+        error("Bad ctx option value type " .. type(ctx) .. ", expected a Lua table", 3)
     end
     local body = opts.body
     kind = type(body)
@@ -110,9 +107,20 @@ local function request(flat, n, uri, opts, index)
     elseif kind ~= "string" and kind ~= "nil" then
         error("Bad http request body", 3)
     end
-    flat[n + 1], flat[n + 2], flat[n + 3], flat[n + 4], flat[n + 5] = method, args or false, body or false, flags, state
+    flat[n + 1], flat[n + 2], flat[n + 3], flat[n + 4], flat[n + 5] = method, args or false, body or false, flags, 0
+    if ctx or method == "HEAD" then
+        states[n + 5] = { ctx = ctx, filtered = method == "HEAD" and "head" or nil }
+    end
     n = pairs_option(flat, n + 6, opts.vars, "vars")
     return pairs_option(flat, n, opts.headers, "headers")
+end
+
+local function make_states(flat, states)
+    for at, state in pairs(states) do
+        local id = rt.state_with_ctx(state.ctx)
+        rt.state(id).filtered = state.filtered
+        flat[at] = id
+    end
 end
 
 -- The result table from status, truncated, body, and the number of headers that follow from position `at`.
@@ -127,11 +135,17 @@ local function response(flat, at)
     return res, at + count * 2
 end
 
-local function failed(status, message)
+-- Raise it if subrequests could not be made; their states are of no use then.
+local function check(status, message, flat, states)
     if status == nil then
+        for at in pairs(states) do
+            rt.release(flat[at])
+        end
         error(message, 3)
     end
 end
+
+local NONE = {}
 
 local function responses(flat, at, count)
     if count == 0 then
@@ -153,7 +167,7 @@ local function plain(left, status, truncated, body, count, key, value, ...)
         end
         return res, plain(left - 1, ...)
     end
-    failed(status, truncated)
+    check(status, truncated, NONE, NONE)
     return responses({ status, truncated, body, count, key, value, ... }, 1, left)
 end
 
@@ -208,7 +222,7 @@ local function capture_inside(uris, count)
     if places then
         local first = places[held + 1] or count + 1
         local flat, at = { wait(OP_PLAIN, held, unpack(uris, first, count)) }, 1
-        failed(flat[1], flat[2])
+        check(flat[1], flat[2], NONE, NONE)
         for i = 1, #places do
             uris[places[i]], at = response(flat, at)
         end
@@ -234,11 +248,12 @@ function location.capture(...)
         end
         return plain(1, wait(OP_PLAIN, 0, uri))
     end
-    local flat = {}
-    local last = request(flat, 1, uri, opts, 0) - 1
-    flat = { wait(OP_CAPTURE, 1, unpack(flat, 1, last)) }
-    failed(flat[1], flat[2])
-    return (response(flat, 1))
+    local flat, states = {}, {}
+    local last = request(flat, 1, uri, opts, 0, states) - 1
+    make_states(flat, states)
+    local results = { wait(OP_CAPTURE, 1, unpack(flat, 1, last)) }
+    check(results[1], results[2], flat, states)
+    return (response(results, 1))
 end
 
 function location.capture_multi(...)
@@ -255,7 +270,7 @@ function location.capture_multi(...)
         error("at least one subrequest should be specified", 2)
     end
     local r = rt.require_phase(PHASES, 2)
-    local flat, at = {}, 1
+    local flat, states, at = {}, {}, 1
     local simple = true
     for i = 1, count do
         local query = requests[i]
@@ -282,11 +297,12 @@ function location.capture_multi(...)
         if nargs ~= 1 and nargs ~= 2 then
             error("query argument " .. (i - 1) .. " expecting one or two arguments", 2)
         end
-        at = request(flat, at, query[1], query[2], i - 1)
+        at = request(flat, at, query[1], query[2], i - 1, states)
     end
-    flat = { wait(OP_CAPTURE, count, unpack(flat, 1, at - 1)) }
-    failed(flat[1], flat[2])
-    return responses(flat, 1, count)
+    make_states(flat, states)
+    local results = { wait(OP_CAPTURE, count, unpack(flat, 1, at - 1)) }
+    check(results[1], results[2], flat, states)
+    return responses(results, 1, count)
 end
 
 rawset(ngx, "location", location)

@@ -89,10 +89,15 @@ local function refusal(r)
     return r.eof
 end
 
--- A response with this status has no body.
+-- There may be no body: what is printed goes through the filters at once until they have let the head pass.
+function rt.may_refuse_body(r)
+    r.filtered = r.filtered or "head"
+end
+
+-- The response's status is another.
 function rt.status_set(r, status)
     if status == 204 or status == 304 then
-        r.filtered = r.filtered or "head"
+        rt.may_refuse_body(r)
     end
 end
 

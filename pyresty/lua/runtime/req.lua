@@ -24,7 +24,7 @@ function req.get_method()
 end
 
 function req.set_method(method)
-    require_request(2)
+    local r = require_request(2)
     if type(method) ~= "number" then
         error("bad method number", 2)
     end
@@ -33,6 +33,9 @@ function req.set_method(method)
         error("unsupported HTTP method: " .. method, 2)
     end
     py.set_method(name)
+    if name == "HEAD" then
+        rt.may_refuse_body(r)
+    end
 end
 
 function req.http_version()

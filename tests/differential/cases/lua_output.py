@@ -263,6 +263,13 @@ _REFUSED = {
     "late": "ngx.req.set_header('If-Match', '\"x\"') ngx.say('x') pcall(function() return ngx.header.x end)",
 }
 _LOGGED = "local function log(...) ngx.log(ngx.WARN, show({...})) end "
+#: The same in subrequests, and where Lua makes a HEAD of it.
+_UNSENT_INSIDE = {
+    "head": "for _, u in ipairs{'say', 'empty', 'sent', 'status204'} do ngx.say(show(ngx.location.capture('/' .. u, {method = ngx.HTTP_HEAD}))) end",
+    "heads": "ngx.say(show({ngx.location.capture_multi{{'/say', {method = ngx.HTTP_HEAD}}, {'/sent'}, {'/eof', {method = ngx.HTTP_HEAD}}}}))",
+    "get": "for _, u in ipairs{'say', 'status204'} do ngx.say(show(ngx.location.capture('/' .. u))) end",
+    "method": "ngx.req.set_method(ngx.HTTP_HEAD) ngx.log(ngx.WARN, show({ngx.say('x'), ngx.say('y')}), show({ngx.flush()}))",
+}
 _DATE_BEFORE, _DATE_AFTER = "Sat, 04 Mar 2023 05:06:06 GMT", "Sat, 04 Mar 2023 05:06:08 GMT"
 
 
