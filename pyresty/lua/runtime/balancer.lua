@@ -3,7 +3,7 @@
 local rt = ...
 
 local error, type, tonumber = error, type, tonumber
-local py = rt.py
+local py, success = rt.py, rt.success
 
 local balancer = {}
 
@@ -17,14 +17,6 @@ local function refused()
     elseif r.phase ~= "balancer" then
         return "API disabled in the current context"
     end
-end
-
--- true, or nil and the error's message.
-local function answer(err)
-    if err then
-        return nil, err
-    end
-    return true
 end
 
 function balancer.set_current_peer(addr, port, host)
@@ -41,7 +33,7 @@ function balancer.set_current_peer(addr, port, host)
     if host ~= nil and type(host) ~= "string" then
         error("bad argument #3 to 'set_current_peer' (string expected, got " .. type(host) .. ")")
     end
-    return answer(err or py.balancer_set_peer(addr, port, host or ""))
+    return success(err or py.balancer_set_peer(addr, port, host or ""))
 end
 
 local function not_negative(value, number, default)
@@ -59,7 +51,7 @@ function balancer.enable_keepalive(idle_timeout, max_requests)
     local err = refused()
     idle_timeout = not_negative(idle_timeout, 1, 60)
     max_requests = not_negative(max_requests, 2, 100)
-    return answer(err or py.balancer_set_keepalive(idle_timeout, max_requests))
+    return success(err or py.balancer_set_keepalive(idle_timeout, max_requests))
 end
 
 function balancer.set_more_tries(count)
@@ -103,12 +95,12 @@ end
 
 function balancer.recreate_request()
     local err = refused()
-    return answer(err or py.balancer_recreate())
+    return success(err or py.balancer_recreate())
 end
 
 function balancer.set_upstream_tls(on)
     local err = refused()
-    return answer(err or py.balancer_set_tls(on ~= 0 and on ~= false))
+    return success(err or py.balancer_set_tls(on ~= 0 and on ~= false))
 end
 
 function balancer.bind_to_local_addr(addr)
@@ -116,7 +108,7 @@ function balancer.bind_to_local_addr(addr)
     if type(addr) ~= "string" then
         error("bad argument #1 to 'bind_to_local_addr' (string expected, got " .. type(addr) .. ")")
     end
-    return answer(err or py.balancer_bind(addr))
+    return success(err or py.balancer_bind(addr))
 end
 
 package.preload["ngx.balancer"] = function()

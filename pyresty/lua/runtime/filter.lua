@@ -8,7 +8,6 @@ local co_create, co_resume, co_yield = coroutine._create, coroutine._resume, cor
 local type, tostring, rawset, setmetatable, setfenv, error = type, tostring, rawset, setmetatable, setfenv, error
 local getinfo = debug.getinfo
 local G = _G
-local new_buffer = require("string.buffer").new
 local py, FINISHED = rt.py, rt.FINISHED
 
 -- The piece of the body that a body filter is given: what is in it, whether it ends the response; and whether an end has been seen.
@@ -108,12 +107,6 @@ function rt.exit_filter(status)
     rt.r.exit_code = status
 end
 
-local function joined(value)
-    local out = new_buffer()
-    rt.put_table(out, value, 3, 4, true)
-    return out:get()
-end
-
 rawset(ngx, "arg", setmetatable({}, {
     __index = function(_, number)
         local r = rt.r
@@ -150,7 +143,11 @@ rawset(ngx, "arg", setmetatable({}, {
         elseif kind == "nil" then
             chunk = ""
         elseif kind == "table" then
-            chunk = joined(value)
+            local text, wrong = rt.joined(value)
+            if not text then
+                rt.bad_argument(3, wrong, 2)
+            end
+            chunk = text
         else
             error("bad chunk data type: " .. kind, 2)
         end

@@ -106,11 +106,19 @@ function rt.require_client(level)
     return rt.require_request((level or 2) + 1)
 end
 
--- Raise an argument error as luaL_argerror words it: the function is called what its caller calls it.
+-- Raise an argument error as luaL_argerror words it: the function is called what its caller calls it, and the object of a method call is
+-- no argument, though n counts it. `level` is that of the function, 2 where it calls this itself.
 function rt.bad_argument(n, message, level)
     level = level or 2
     local info = getinfo(level, "n")
-    error("bad argument #" .. n .. " to '" .. (info and info.name or "?") .. "' (" .. message .. ")", level + 1)
+    local name = info and info.name or "?"
+    if info and info.namewhat == "method" then
+        n = n - 1
+        if n == 0 then
+            error("calling '" .. name .. "' on bad self (" .. message .. ")", level + 1)
+        end
+    end
+    error("bad argument #" .. n .. " to '" .. name .. "' (" .. message .. ")", level + 1)
 end
 
 -- luaL_checklstring: strings and numbers.
@@ -131,6 +139,14 @@ function rt.check_number(value, n, level)
         rt.bad_argument(n, "number expected, got " .. type(value), (level or 2) + 1)
     end
     return number
+end
+
+-- true, or nil and the error's message: the results of a function of which Python says only what went wrong.
+function rt.success(err)
+    if err then
+        return nil, err
+    end
+    return true
 end
 
 rt.clear_table = require("table.clear")

@@ -4,8 +4,9 @@
 
 local rt = ...
 
-local type, select, tostring, pairs, rawset, error = type, select, tostring, pairs, rawset, error
+local type, select, tostring, next, rawget, rawset, error = type, select, tostring, next, rawget, rawset, error
 local floor = math.floor
+local new_buffer = require("string.buffer").new
 local bad_argument, require_phase = rt.bad_argument, rt.require_phase
 local py, wait = rt.py, rt.wait
 local isyieldable = coroutine.isyieldable
@@ -22,41 +23,56 @@ local function text_of(value)
     return value == 0 and "0" or tostring(value)
 end
 
--- A table is written as the concatenation of its elements, recursively; it must be an array, if `strict` of strings and numbers only.
-local function put_table(out, t, n, depth, strict)
+-- Write the elements of a table one after the other, those of tables in it too; answers what is wrong with it. It must be an array, if
+-- `strict` of strings and numbers only.
+local function put_table(out, t, strict)
     local max = 0
-    for key in pairs(t) do
+    for key in next, t do
         if type(key) ~= "number" or key < 1 or floor(key) ~= key then
-            bad_argument(n, "non-array table found", depth)
-        end
-        if key > max then
+            return "non-array table found"
+        elseif key > max then
             max = key
         end
     end
     for i = 1, max do
-        local value = t[i]
+        local value = rawget(t, i)
         local kind = type(value)
         if kind == "string" then
             out:put(value)
         elseif kind == "number" or not strict and (kind == "boolean" or kind == "nil") then
             out:put(text_of(value))
         elseif kind == "table" then
-            put_table(out, value, n, depth + 1, strict)
+            local wrong = put_table(out, value, strict)
+            if wrong then
+                return wrong
+            end
         elseif not strict and value == null then
             out:put("null")
         else
-            bad_argument(n, "bad data type " .. kind .. " found", depth)
+            return "bad data type " .. kind .. " found"
         end
     end
 end
-rt.put_table = put_table
+
+-- The strings and numbers of an array as one string; or nil and what is wrong with it.
+function rt.joined(t)
+    local out = new_buffer()
+    local wrong = put_table(out, t, true)
+    if wrong then
+        return nil, wrong
+    end
+    return out:get()
+end
 
 local function put_other(out, value, n)
     local kind = type(value)
     if kind == "number" or kind == "boolean" or kind == "nil" then
         out:put(text_of(value))
     elseif kind == "table" then
-        put_table(out, value, n, 4)
+        local wrong = put_table(out, value)
+        if wrong then
+            bad_argument(n, wrong, 3)
+        end
     elseif value == null then
         out:put("null")
     else
@@ -79,7 +95,7 @@ function rt.output_failed(rid)
 end
 
 -- The arguments of one call, so that a bad one leaves nothing behind.
-local pieces = require("string.buffer").new(256)
+local pieces = new_buffer(256)
 
 -- Why nothing can be printed, if so.
 local function refusal(r)

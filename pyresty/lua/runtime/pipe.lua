@@ -6,7 +6,7 @@ local type, error, tostring, tonumber, setmetatable, getmetatable, ipairs, unpac
     type, error, tostring, tonumber, setmetatable, getmetatable, ipairs, unpack
 local newproxy = newproxy
 local find, concat = string.find, table.concat
-local py, wait = rt.py, rt.wait
+local py, wait, success = rt.py, rt.wait, rt.success
 
 local OP_READ, OP_WRITE, OP_WAIT = rt.ops.pipe_read, rt.ops.pipe_write, rt.ops.pipe_wait
 local YIELDING = rt.phases(rt.YIELDING)
@@ -100,20 +100,12 @@ function methods.wait(proc)
     return wait(OP_WAIT, proc.number, proc.wait_timeout)
 end
 
--- true, or nil and the error's message.
-local function answer(err)
-    if err then
-        return nil, err
-    end
-    return true
-end
-
 function methods.shutdown(proc, direction)
     check(proc)
     if direction ~= "stdin" and direction ~= "stdout" and direction ~= "stderr" then
         error("bad shutdown arg: " .. direction, 2)
     end
-    return answer(py.pipe_shutdown(proc.number, direction))
+    return success(py.pipe_shutdown(proc.number, direction))
 end
 
 function methods.kill(proc, signal)
@@ -121,7 +113,7 @@ function methods.kill(proc, signal)
     if type(signal) ~= "number" then
         error("bad signal arg: number expected, got " .. tostring(signal), 2)
     end
-    return answer(py.pipe_kill(proc.number, signal))
+    return success(py.pipe_kill(proc.number, signal))
 end
 
 -- The words of a command.
