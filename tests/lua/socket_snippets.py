@@ -206,6 +206,7 @@ USE = Runs(
         "send-types": """local s = dial() ngx.say(show({s:send({"ec", {"ho", " ", {}}, 1, 2.5, {-3, 1e20}, "\\n"})}))
             ngx.say(show({s:receive()}))
             ngx.say(show({s:send(1), s:send(true), s:send(nil), s:send(1e15), s:send(-0.1), s:send("")}))
+            ngx.say(show({s:send(-0.0), s:send({-0.0, {0}})}))
             ngx.say(show({s:send({}), s:send({{}, {{}}})}))
             ngx.say(show({s:send("\\n")}), show({s:receive('*a')}))""",
         "send-arguments": """local s = dial('silent')

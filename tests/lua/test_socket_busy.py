@@ -61,8 +61,10 @@ def test_busy() -> None:
         assert u.peer is not None
         assert calls[LINE](u.number) == WAIT
         reader = u.peer.wait(5)
-        for call in (LINE, "socket_check_read", "socket_close"):
+        for call in (LINE, "socket_close"):
             assert calls[call](u.number) == READING
+        assert calls["socket_refused"](u.number, True) == READING
+        assert calls["socket_refused"](u.number, False) == 0
         assert calls["socket_any"](u.number, 1) == READING
         assert calls["socket_receive"](u.number, 5) == READING
         assert calls["socket_until"](u.number, b"x", False, 0) == READING
@@ -105,6 +107,7 @@ def test_reader_killed() -> None:
         u.peer.wait(5).cancel()
         theirs.sendall(b"too late\n")
         await asyncio.sleep(0.01)
+        assert calls["socket_send"](u.number, b"x") == CLOSED
         assert calls[LINE](u.number) == CLOSED
         assert u.peer is None
         theirs.close()

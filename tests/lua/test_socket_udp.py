@@ -40,14 +40,14 @@ def echo(family: int = socket.AF_INET, address: str = "127.0.0.1") -> Iterator[i
             thread.join()
 
 
-def answer(code: str, port: int, more: str = "") -> tuple[str, list[str]]:
-    """What ``code`` prints with ``{port}`` for the port, and the error log."""
+def answer(code: str, port: int, more: str = "", level: str = "info") -> tuple[str, list[str]]:
+    """What ``code`` prints with ``PORT`` for the port, and the error log from ``level`` up."""
     conf = http(
         f"{more} server {{ listen {{port}}; location / {{ content_by_lua_block {{\n"
         "local function show(...) local t = {...} for i = 1, select('#', ...) do t[i] = tostring(t[i]) end\n"
         f"ngx.say(table.concat(t, ' ')) end {code.replace('PORT', str(port))} }} }} }}"
     )
-    with Server(conf) as server:
+    with Server(conf.replace("error.log info", f"error.log {level}")) as server:
         return request(server).body.decode(), server.error_log()
 
 
@@ -77,6 +77,16 @@ def test_datagrams(code: str, expected: str) -> None:
     """Each method against the server."""
     with echo() as port:
         assert answer(f"{_OPEN} {code}", port)[0] == expected
+
+
+def test_bind_is_logged() -> None:
+    """At level debug, as that of a TCP socket is."""
+    _, log = answer("ngx.socket.udp():bind('::1') ngx.socket.tcp():bind('127.0.0.1', 8)", 0, level="debug")
+    found = [line.partition("[debug] ")[2].partition(" ")[2].partition(",")[0] for line in log if "bind ip" in line]
+    assert [line.partition(" ")[2] for line in found] == [
+        "lua udp socket bind ip: ::1",
+        "lua tcp socket bind ip: 127.0.0.1",
+    ]
 
 
 def test_busy() -> None:

@@ -92,30 +92,36 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
                 return WRITING
         return code
 
+    def socket_refused(number: int, reading: bool) -> int:
+        """Why reading, or else sending, is refused; 0 if it isn't."""
+        u = sockets.get(number)
+        if u is None or u.peer is None or (u.read_closed if reading else u.write_closed):
+            if u is not None and u.connecting == DIALLING:
+                return CONNECTING
+            return closed(u, b"receive" if reading else b"send", number)
+        return BAD_REQUEST if u.r is not vm.r else busy(u, reading, not reading)
+
     def reader(number: int) -> Any:
         """The connection to read from, or why that is refused."""
         u = sockets.get(number)
-        if u is None:
-            return closed(None, b"receive", number)
-        peer = u.peer
-        if peer is None or u.read_closed:
-            return CONNECTING if u.connecting == DIALLING else closed(u, b"receive", number)
-        if u.r is not vm.r:
-            return BAD_REQUEST
-        if peer.reader is not None or u.connecting or vm.queued:
-            return busy(u, True, False) or peer
-        return peer
+        if u is not None and u.r is vm.r and not u.read_closed and not u.connecting and not vm.queued:
+            peer = u.peer
+            if peer is not None and peer.reader is None:
+                return peer
+        return socket_refused(number, True) or sockets[number].peer
 
-    def socket_bind(address: bytes) -> bool:
-        """Whether ``bind`` can use this address: a numeric one, without a port."""
-        r = vm.r
-        assert r is not None
-        try:
-            good = is_inet(address) or bool(socket.inet_pton(socket.AF_INET6, address.decode("latin-1")))
-        except (OSError, ValueError):
-            return False
-        r.log(DEBUG, b"lua tcp socket bind ip: " + address)
-        return good
+    def socket_bind(protocol: bytes, address: bytes, port: float) -> bytes | None:
+        """``bind``: the address with its port, if that is not 0; None if it isn't numeric."""
+        name = address
+        if not is_inet(address):
+            try:
+                socket.inet_pton(socket.AF_INET6, address.decode("latin-1"))
+            except (OSError, ValueError):
+                return None
+            name = b"[%s]" % address
+        assert vm.r is not None
+        vm.r.log(DEBUG, b"lua %s socket bind ip: %s" % (protocol, address))
+        return b"%s:%d" % (name, port) if port else name
 
     def socket_connect(number: int, key: bytes) -> Answer:
         """Prepare a connect: (1, number) if the pool had a connection, (0, number) if ``connect`` must make one.
@@ -155,21 +161,11 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
 
     def socket_line(number: int) -> Any:
         """``receive`` of a line: the line, WAIT, why it is refused, or (None, error, what there was)."""
-        u = sockets.get(number)
-        if u is not None and u.r is vm.r and not u.read_closed and not vm.queued:
-            peer = u.peer
-            if peer is not None and peer.reader is None:
-                buf, pos = peer.buf, peer.pos
-                end = buf.find(b"\n", pos)
-                if end < 0:
-                    return peer.want(LINE, 0) or WAIT
-                peer.pos = end + 1
-                peer.size -= end + 1 - pos
-                peer.fresh = False
-                line = buf[pos:end]
-                return line.replace(b"\r", b"") if 13 in line else line
         peer = reader(number)
-        return peer if peer.__class__ is int else peer.want(LINE, 0) or WAIT
+        if peer.__class__ is int:
+            return peer
+        line = peer.line()
+        return peer.want(LINE, 0) or WAIT if line is None else line
 
     def socket_receive(number: int, mode: float) -> Any:
         """``receive``: ``mode`` is a size, or -2 for everything."""
@@ -194,34 +190,13 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         peer = reader(number)
         return peer if peer.__class__ is int else peer.want(UNTIL, int(size), pattern, inclusive) or WAIT
 
-    def socket_check_read(number: int) -> int:
-        """Why reading is refused; 0 if it isn't."""
-        peer = reader(number)
-        return peer if peer.__class__ is int else 0
-
-    def socket_check_send(number: int) -> int:
-        """Why sending is refused; 0 if it isn't."""
-        u = sockets.get(number)
-        if u is None:
-            return closed(None, b"send", number)
-        peer = u.peer
-        if peer is None or u.write_closed:
-            return CONNECTING if u.connecting == DIALLING else closed(u, b"send", number)
-        if u.r is not vm.r:
-            return BAD_REQUEST
-        return busy(u, False, True)
-
     def socket_send(number: int, data: bytes) -> Any:
         """``send``: the number of bytes, WAIT if the peer is slow, why it is refused, or (None, error)."""
-        u = sockets.get(number)
-        if (
-            u is None or u.peer is None or u.write_closed or u.r is not vm.r or u.peer.writer is not None
-            or vm.queued
-        ):  # fmt: skip
-            refused = socket_check_send(number)
-            if refused:
-                return refused
-            assert u is not None and u.peer is not None
+        refused = socket_refused(number, False)
+        if refused:
+            return refused
+        u = sockets[number]
+        assert u.peer is not None
         if not data:
             return 0
         try:
@@ -316,8 +291,8 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         return CLOSED if u is None or u.peer is None else u.peer.sock.fileno()
 
     table = (
-        socket_bind, socket_connect, socket_line, socket_receive, socket_any, socket_until, socket_check_read,
-        socket_check_send, socket_send, socket_close, socket_keepalive, socket_reused, socket_option, socket_fd,
+        socket_bind, socket_connect, socket_line, socket_receive, socket_any, socket_until, socket_refused,
+        socket_send, socket_close, socket_keepalive, socket_reused, socket_option, socket_fd,
     )  # fmt: skip
     return {function.__name__: function for function in table}
 

@@ -3,10 +3,10 @@
 local rt = ...
 
 local type, rawset, error, tostring, setmetatable, select, pairs = type, rawset, error, tostring, setmetatable, select, pairs
-local sub, lower, find = string.sub, string.lower, string.find
-local wait, py = rt.wait, rt.py
+local sub, lower = string.sub, string.lower
+local wait, py, bad_argument, check_string = rt.wait, rt.py, rt.bad_argument, rt.check_string
 local io = rt.socket_io
-local argument_error, check, refuse, is_number, to_integer = io.argument_error, io.check, io.refuse, io.is_number, io.to_integer
+local check, refuse, is_number, to_integer, to_port = io.check, io.refuse, io.is_number, io.to_integer, io.to_port
 
 local OP_CONNECT = rt.ops.connect
 local try_connect, close, keepalive = py.socket_connect, py.socket_close, py.socket_keepalive
@@ -25,87 +25,70 @@ end
 
 function tcp.bind(...)
     local n = select("#", ...)
-    if n ~= 2 and n ~= 3 then
-        error("expecting 2 or 3 arguments, but got " .. n, 2)
-    end
-    rt.require_phase(PHASES, 2)
     local self, address, port = ...
-    if type(self) ~= "table" then
-        argument_error(1, "table expected, got " .. type(self))
-    end
+    check(self, n, 2, 3, "expecting 2 or 3 arguments, but got ", PHASES)
     if n == 3 then
         if not is_number(port) then
             return nil, "expecting port to be anumber but got type: " .. type(port)
         end
-        port = to_integer(port)
-        if port < 0 or port > 65535 then
-            return nil, "bad port number: " .. port
+        local wrong
+        port, wrong = to_port(port)
+        if not port then
+            return nil, wrong
         end
     end
-    if type(address) ~= "string" and type(address) ~= "number" then
-        argument_error(2, "string expected, got " .. type(address))
-    end
-    address = tostring(address)
-    if not py.socket_bind(address) then
+    address = py.socket_bind("tcp", check_string(address, 2), port or 0)
+    if not address then
         return nil, "bad address"
     end
-    if find(address, ":", 1, true) then
-        address = "[" .. address .. "]"
-    end
-    self[LOCAL] = port and port > 0 and address .. ":" .. port or address
+    self[LOCAL] = address
     return true
+end
+
+-- The pool's size, 0 for none and -1 for the configured one, its backlog, -1 for none, and its name or nil: what the table of options,
+-- which is argument n of connect, says.
+local function pool_options(options, n)
+    local size, backlog, key = options.pool_size, options.backlog, options.pool
+    if is_number(size) then
+        size = to_integer(size)
+        if size <= 0 then
+            bad_argument(n, "bad \"pool_size\" option value: " .. size, 3)
+        end
+    elseif size ~= nil then
+        bad_argument(n, "bad \"pool_size\" option type: " .. type(size), 3)
+    end
+    if is_number(backlog) then
+        backlog = to_integer(backlog)
+        if backlog < 0 then
+            bad_argument(n, "bad \"backlog\" option value: " .. backlog, 3)
+        end
+        size = size or -1
+    else
+        backlog = -1
+    end
+    if key ~= nil and type(key) ~= "string" and type(key) ~= "number" then
+        bad_argument(n, "bad \"pool\" option type: " .. type(key), 3)
+    end
+    return size or 0, backlog, key
 end
 
 function tcp.connect(...)
     local n = select("#", ...)
-    if n < 2 or n > 4 then
-        error("ngx.socket connect: expecting 2, 3, or 4 arguments (including the object), but seen " .. n, 2)
-    end
-    rt.require_phase(PHASES, 2)
     local self, host, port = ...
-    if type(self) ~= "table" then
-        argument_error(1, "table expected, got " .. type(self))
-    end
-    if type(host) ~= "string" then
-        if type(host) ~= "number" then
-            argument_error(2, "string expected, got " .. type(host))
-        end
-        host = tostring(host)
-    end
-    local key
-    local size, backlog = 0, -1
+    check(self, n, 2, 4, "ngx.socket connect: expecting 2, 3, or 4 arguments (including the object), but seen ", PHASES)
+    host = check_string(host, 2)
+    local size, backlog, key = 0, -1, nil
     local options = select(n, ...)
     if type(options) == "table" then
-        local value = options.pool_size
-        if is_number(value) then
-            size = to_integer(value)
-            if size <= 0 then
-                argument_error(n, "bad \"pool_size\" option value: " .. size)
-            end
-        elseif value ~= nil then
-            argument_error(n, "bad \"pool_size\" option type: " .. type(value))
-        end
-        value = options.backlog
-        if is_number(value) then
-            backlog = to_integer(value)
-            if backlog < 0 then
-                argument_error(n, "bad \"backlog\" option value: " .. backlog)
-            end
-            if size == 0 then
-                size = -1 -- the configured one
-            end
-        end
-        key = options.pool
-        if key ~= nil and type(key) ~= "string" and type(key) ~= "number" then
-            argument_error(n, "bad \"pool\" option type: " .. type(key))
-        end
+        size, backlog, key = pool_options(options, n)
         n = n - 1
     end
     if n >= 3 and is_number(port) then
         key = key or host .. ":" .. port
-        port = to_integer(port)
-        if port < 0 or port > 65535 then
-            return nil, "bad port number: " .. port
+        local wrong
+        port, wrong = to_port(port)
+        if not port then
+            return nil, wrong
         end
     elseif lower(sub(host, 1, 5)) == "unix:" then
         key = key or host
@@ -140,16 +123,16 @@ function tcp.setkeepalive(...)
     local self, timeout, size = ...
     check(self, n, 1, 3, "expecting 1 to 3 arguments (including the object), but got ")
     if timeout ~= nil and not is_number(timeout) then
-        argument_error(2, "number expected, got " .. type(timeout))
+        bad_argument(2, "number expected, got " .. type(timeout))
     elseif size ~= nil and not is_number(size) then
-        argument_error(3, "number expected, got " .. type(size))
+        bad_argument(3, "number expected, got " .. type(size))
     end
     timeout, size = timeout and to_integer(timeout), size and to_integer(size)
     local code = keepalive(self[NUMBER] or 0, timeout, size)
     if code == 1 then
         return 1
     elseif code == 0 then
-        argument_error(n, "bad \"pool_size\" option value: " .. (size or 0))
+        bad_argument(n, "bad \"pool_size\" option value: " .. (size or 0))
     elseif type(code) == "string" then
         return nil, code
     end

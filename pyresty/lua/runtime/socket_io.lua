@@ -5,16 +5,15 @@
 
 local rt = ...
 
-local type, error, tostring, tonumber, select, next, floor, ceil =
-    type, error, tostring, tonumber, select, next, math.floor, math.ceil
-local concat, sub, find = table.concat, string.sub, string.find
-local getinfo = debug.getinfo
+local type, error, tostring, tonumber, select, floor, ceil = type, error, tostring, tonumber, select, math.floor, math.ceil
+local sub, find = string.sub, string.find
+local bad_argument, check_string = rt.bad_argument, rt.check_string
 local wait, py, ops = rt.wait, rt.py, rt.ops
 
 local OP_READ, OP_SENT = ops.read, ops.sent
 local try_send, try_line, try_receive, try_any, try_until =
     py.socket_send, py.socket_line, py.socket_receive, py.socket_any, py.socket_until
-local check_read, check_send = py.socket_check_read, py.socket_check_send
+local refused = py.socket_refused
 
 -- The fields of a socket object, where OpenResty has them.
 local NUMBER, CONNECT_TIMEOUT, SEND_TIMEOUT, READ_TIMEOUT = 1, 2, 4, 5
@@ -30,28 +29,16 @@ local stream = {}
 local io = { stream = stream, WAIT = WAIT }
 rt.socket_io = io
 
--- Raise an argument error as luaL_argerror words it; n counts the object, which in a method call is no argument. `level` is that of the
--- method, 2 where it calls this itself.
-local function argument_error(n, message, level)
-    level = level or 2
-    local info = getinfo(level, "n")
-    local name = info.name or "?"
-    if info.namewhat == "method" then
-        n = n - 1
-        if n == 0 then
-            error("calling '" .. name .. "' on bad self (" .. message .. ")", level + 1)
-        end
-    end
-    error("bad argument #" .. n .. " to '" .. name .. "' (" .. message .. ")", level + 1)
-end
-io.argument_error = argument_error
-
--- Check a call of a method: its number of arguments, the object counted, and that the object is one.
-local function check(self, n, least, most, expecting)
+-- Check a call of a method: its number of arguments, the object counted; its phase, where only `phases` may call it; and the object.
+local function check(self, n, least, most, expecting, phases)
     if n < least or n > most then
         error(expecting .. n, 3)
-    elseif type(self) ~= "table" then
-        argument_error(1, "table expected, got " .. type(self), 3)
+    end
+    if phases then
+        rt.require_phase(phases, 3)
+    end
+    if type(self) ~= "table" then
+        bad_argument(1, "table expected, got " .. type(self), 3)
     end
 end
 io.check = check
@@ -78,6 +65,15 @@ local function to_integer(value)
 end
 io.to_integer = to_integer
 
+-- The port that a number or numeric string is; or nil and what is wrong with it.
+function io.to_port(value)
+    local port = to_integer(value)
+    if port < 0 or port > 65535 then
+        return nil, "bad port number: " .. port
+    end
+    return port
+end
+
 local function milliseconds(value)
     local n = is_number(value) and to_integer(value) or 0
     if n < 0 or n >= 2147483648 then
@@ -100,45 +96,15 @@ function stream.settimeouts(...)
     self[CONNECT_TIMEOUT], self[SEND_TIMEOUT], self[READ_TIMEOUT] = milliseconds(connect), milliseconds(send), milliseconds(read)
 end
 
--- The strings of a nested array, in order; or nil and what is wrong with it.
-local function collect(value, parts)
-    local max = 0
-    for key in next, value do
-        if type(key) ~= "number" or key < 1 or floor(key) ~= key then
-            return nil, "non-array table found"
-        elseif key > max then
-            max = key
-        end
-    end
-    for i = 1, max do
-        local item = value[i]
-        local kind = type(item)
-        if kind == "string" then
-            parts[#parts + 1] = item
-        elseif kind == "number" then
-            parts[#parts + 1] = tostring(item)
-        elseif kind == "table" then
-            local ok, err = collect(item, parts)
-            if not ok then
-                return nil, err
-            end
-        else
-            return nil, "bad data type " .. kind .. " found"
-        end
-    end
-    return parts
-end
-
 -- What send was given, as a string; or nil and what is wrong with it.
 local function to_text(data)
     local kind = type(data)
     if kind == "string" then
         return data
     elseif kind == "number" or kind == "boolean" or kind == "nil" then
-        return tostring(data)
+        return data == 0 and "0" or tostring(data)
     elseif kind == "table" then
-        local parts, wrong = collect(data, {})
-        return parts and concat(parts), wrong
+        return rt.joined(data)
     end
     return nil, "string, number, boolean, nil, or array table expected, got " .. kind
 end
@@ -152,11 +118,11 @@ function stream.send(...)
         local wrong
         data, wrong = to_text(data)
         if wrong then
-            local code = check_send(number)
+            local code = refused(number, false)
             if code ~= 0 then
                 return refuse(code)
             end
-            argument_error(2, wrong)
+            bad_argument(2, wrong)
         end
     end
     local sent, err = try_send(number, data)
@@ -197,6 +163,18 @@ local function read_mode(pattern)
     return nil, "bad pattern argument: " .. sub(pattern, 1, (find(pattern, "\0", 1, true) or 0) - 1)
 end
 
+-- The results of receive and receiveany: what came at once, or what comes. (To be called as a tail call, for refuse.)
+local function received(self, number, data, err, partial)
+    if type(data) == "string" then
+        return data
+    elseif not data then
+        return nil, err, partial
+    elseif data == WAIT then
+        return wait(OP_READ, number, self[READ_TIMEOUT] or 0)
+    end
+    return refuse(data)
+end
+
 function stream.receive(...)
     local self, pattern = ...
     local n = select("#", ...)
@@ -207,29 +185,19 @@ function stream.receive(...)
         local wrong
         mode, wrong = read_mode(pattern)
         if not mode or mode == 0 then
-            local code = check_read(number)
+            local code = refused(number, true)
             if code ~= 0 then
                 return refuse(code)
             elseif mode then
                 return ""
             end
-            argument_error(2, wrong)
+            bad_argument(2, wrong)
         end
     end
-    local data, err, partial
     if mode == LINE then
-        data, err, partial = try_line(number)
-    else
-        data, err, partial = try_receive(number, mode)
+        return received(self, number, try_line(number))
     end
-    if type(data) == "string" then
-        return data
-    elseif not data then
-        return nil, err, partial
-    elseif data == WAIT then
-        return wait(OP_READ, number, self[READ_TIMEOUT] or 0)
-    end
-    return refuse(data)
+    return received(self, number, try_receive(number, mode))
 end
 
 function stream.receiveany(...)
@@ -237,21 +205,13 @@ function stream.receiveany(...)
     check(self, select("#", ...), 2, 2, "expecting 2 arguments (including the object), but got ")
     local number = self[NUMBER] or 0
     if not is_number(max) or to_integer(max) <= 0 then
-        local code = check_read(number)
+        local code = refused(number, true)
         if code ~= 0 then
             return refuse(code)
         end
-        argument_error(2, "bad max argument")
+        bad_argument(2, "bad max argument")
     end
-    local data, err, partial = try_any(number, to_integer(max))
-    if type(data) == "string" then
-        return data
-    elseif not data then
-        return nil, err, partial
-    elseif data == WAIT then
-        return wait(OP_READ, number, self[READ_TIMEOUT] or 0)
-    end
-    return refuse(data)
+    return received(self, number, try_any(number, to_integer(max)))
 end
 
 function stream.receiveuntil(...)
@@ -261,7 +221,7 @@ function stream.receiveuntil(...)
     local inclusive = false
     if n == 3 then
         if type(options) ~= "table" then
-            argument_error(3, "table expected, got " .. type(options))
+            bad_argument(3, "table expected, got " .. type(options))
         end
         inclusive = options.inclusive
         if inclusive ~= nil and type(inclusive) ~= "boolean" then
@@ -269,12 +229,7 @@ function stream.receiveuntil(...)
         end
         inclusive = inclusive or false
     end
-    if type(pattern) ~= "string" then
-        if type(pattern) ~= "number" then
-            argument_error(2, "string expected, got " .. type(pattern))
-        end
-        pattern = tostring(pattern)
-    end
+    pattern = check_string(pattern, 2)
     if pattern == "" then
         return nil, "pattern is empty"
     end
@@ -297,7 +252,7 @@ function stream.receiveuntil(...)
         if count == 1 then
             size = ...
             if not is_number(size) then
-                argument_error(1, "number expected, got " .. type(size))
+                bad_argument(1, "number expected, got " .. type(size))
             end
             size = to_integer(size)
             if size < 0 then
@@ -305,7 +260,7 @@ function stream.receiveuntil(...)
             end
         end
         local number = self[NUMBER] or 0
-        if reached and check_read(number) == 0 then
+        if reached and refused(number, true) == 0 then
             reached = false
             return nil, nil, nil
         end
@@ -320,6 +275,7 @@ function stream.receiveuntil(...)
     end
 end
 
+-- The number of a socket for a method that asks for no connection, but for there having been one; `self` is its object.
 local function connected_once(self)
     local number = self[NUMBER]
     if not number then
@@ -327,6 +283,7 @@ local function connected_once(self)
     end
     return number
 end
+io.connected_once = connected_once
 
 function stream.setoption(self, option, value)
     if option == nil then

@@ -8,10 +8,10 @@ local ffi = require("ffi")
 local cast, gc = ffi.cast, ffi.gc
 local wait, py = rt.wait, rt.py
 local OP_SSLHANDSHAKE = rt.ops.sslhandshake
-local tcp = rt.tcp
+local tcp, connected_once = rt.tcp, rt.socket_io.connected_once
 
 -- The fields of a socket object (socket.lua), where OpenResty has them.
-local NUMBER, CONNECT_TIMEOUT, CLIENT_CERT, CLIENT_KEY = 1, 2, 6, 7
+local CONNECT_TIMEOUT, CLIENT_CERT, CLIENT_KEY = 2, 6, 7
 
 local REFUSED = {
     [-1] = "closed", [-2] = "bad request", [-3] = "socket busy connecting", [-4] = "socket busy reading",
@@ -32,14 +32,6 @@ local function session_object(number)
         return nil
     end
     return gc(cast("void *", number), free)
-end
-
-local function connected_once(self)
-    local number = self[NUMBER]
-    if not number then
-        error("socket is never created nor connected", 3)
-    end
-    return number
 end
 
 function tcp.sslhandshake(self, reused, name, verify, status, ...)

@@ -2,11 +2,10 @@
 
 local rt = ...
 
-local type, error, tostring, setmetatable, select, tonumber = type, error, tostring, setmetatable, select, tonumber
-local find = string.find
-local wait, py = rt.wait, rt.py
+local error, setmetatable, select, tonumber = error, setmetatable, select, tonumber
+local wait, py, bad_argument, check_string, check_number = rt.wait, rt.py, rt.bad_argument, rt.check_string, rt.check_number
 local io = rt.socket_io
-local argument_error, refuse, to_integer, WAIT = io.argument_error, io.refuse, io.to_integer, io.WAIT
+local check, refuse, to_integer, WAIT = io.check, io.refuse, io.to_integer, io.WAIT
 local OP_CONNECT, OP_READ = rt.ops.udp_connect, rt.ops.udp_read
 
 local PHASES = rt.phases(rt.YIELDING)
@@ -18,35 +17,16 @@ local LARGEST = 65536
 local udp = {}
 local meta = { __index = udp }
 
-local function check_object(self)
-    if type(self) ~= "table" then
-        argument_error(1, "table expected, got " .. type(self), 3)
-    end
-end
-
-local function check_address(value)
-    if type(value) ~= "string" and type(value) ~= "number" then
-        argument_error(2, "string expected, got " .. type(value), 3)
-    end
-    return tostring(value)
-end
-
 function udp.setpeername(...)
     local n = select("#", ...)
-    if n ~= 2 and n ~= 3 then
-        error("ngx.socket.udp setpeername: expecting 2 or 3 arguments (including the object), but seen " .. n, 2)
-    end
-    rt.require_phase(PHASES, 2)
     local self, host, port = ...
-    check_object(self)
-    host = check_address(host)
+    check(self, n, 2, 3, "ngx.socket.udp setpeername: expecting 2 or 3 arguments (including the object), but seen ", PHASES)
+    host = check_string(host, 2)
     if n == 3 then
-        if not io.is_number(port) then
-            argument_error(3, "number expected, got " .. type(port))
-        end
-        port = to_integer(port)
-        if port < 0 or port > 65535 then
-            return nil, "bad port number: " .. port
+        local wrong
+        port, wrong = io.to_port(check_number(port, 3))
+        if not port then
+            return nil, wrong
         end
     end
     local code, number = py.udp_open(self[NUMBER] or 0)
@@ -58,45 +38,32 @@ function udp.setpeername(...)
 end
 
 function udp.bind(...)
-    local n = select("#", ...)
-    if n ~= 2 then
-        error("expecting 2 arguments, but got " .. n, 2)
-    end
-    rt.require_phase(PHASES, 2)
     local self, address = ...
-    check_object(self)
-    address = check_address(address)
-    if not py.socket_bind(address) then
+    check(self, select("#", ...), 2, 2, "expecting 2 arguments, but got ", PHASES)
+    address = py.socket_bind("udp", check_string(address, 2), 0)
+    if not address then
         return nil, "bad address"
     end
-    self[LOCAL] = find(address, ":", 1, true) and "[" .. address .. "]" or address
+    self[LOCAL] = address
     return 1
 end
 
 function udp.settimeout(...)
-    local n = select("#", ...)
-    if n ~= 2 then
-        error("ngx.socket settimeout: expecting at least 2 arguments (including the object) but seen " .. n, 2)
-    end
     local self, timeout = ...
-    check_object(self)
+    check(self, select("#", ...), 2, 2, "ngx.socket settimeout: expecting at least 2 arguments (including the object) but seen ")
     self[TIMEOUT] = tonumber(timeout) and to_integer(timeout) or 0
 end
 
 function udp.send(...)
-    local n = select("#", ...)
-    if n ~= 2 then
-        error("expecting 2 arguments (including the object), but got " .. n, 2)
-    end
     local self, data = ...
-    check_object(self)
+    check(self, select("#", ...), 2, 2, "expecting 2 arguments (including the object), but got ")
     local code = py.udp_check(self[NUMBER] or 0, "send")
     if code < 0 then
         return refuse(code)
     end
     local text, wrong = io.to_text(data)
     if wrong then
-        argument_error(2, wrong)
+        bad_argument(2, wrong)
     end
     local ok, err = py.udp_send(self[NUMBER], text)
     if not ok then
@@ -106,21 +73,14 @@ function udp.send(...)
 end
 
 function udp.receive(...)
-    local n = select("#", ...)
-    if n ~= 1 and n ~= 2 then
-        error("expecting 1 or 2 arguments (including the object), but got " .. n, 2)
-    end
     local self, size = ...
-    check_object(self)
+    check(self, select("#", ...), 1, 2, "expecting 1 or 2 arguments (including the object), but got ")
     local number = self[NUMBER] or 0
     local code = py.udp_check(number, "receive")
     if code < 0 then
         return refuse(code)
     end
-    if size ~= nil and not tonumber(size) then
-        argument_error(2, "number expected, got " .. type(size))
-    end
-    size = size and to_integer(size) or LARGEST
+    size = size == nil and LARGEST or to_integer(check_number(size, 2))
     if size < 0 or size > LARGEST then
         size = LARGEST
     end
@@ -134,12 +94,8 @@ function udp.receive(...)
 end
 
 function udp.close(...)
-    local n = select("#", ...)
-    if n ~= 1 then
-        error("expecting 1 argument (including the object) but seen " .. n, 2)
-    end
     local self = ...
-    check_object(self)
+    check(self, select("#", ...), 1, 1, "expecting 1 argument (including the object) but seen ")
     local code = py.udp_close(self[NUMBER] or 0)
     if code < 0 then
         return refuse(code)
