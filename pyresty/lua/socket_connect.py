@@ -1,5 +1,4 @@
-"""Connecting a socket object: its turn in the pool, the address of the name, the connection. One operation,
-``connect``.
+"""Connecting a socket object: its turn in the pool, the address of the name, the connection. One operation: ``connect``.
 
 https://github.com/openresty/lua-nginx-module#tcpsockconnect
 """
@@ -17,7 +16,7 @@ from ..upstream.address import Address, BadAddress, inet_address, is_inet, parse
 from ..upstream.resolver import SYSTEM, ResolveError
 from .cosocket import Answer, Peer, os_reason, os_text
 from .socket_object import DIALLING, IDLE, CoSocket, sockets
-from .socket_pool import POOLS, Pool, pool_for
+from .socket_pool import POOLS, pool_for
 
 #: Of a host, as much as the error log names (COSOCKET_HOST_LEN).
 _HOST_BYTES = 32
@@ -43,9 +42,10 @@ async def connect(
     seconds = timeout / 1000 if timeout > 0 else conf.socket_connect_timeout
     target = Target(host, int(port), local)
     r.log(DEBUG, b"lua tcp socket connect timeout: %d" % round(seconds * 1000))
-    u.pool = counted = pool = (
-        _pool(r, u.key, int(size) if size > 0 else conf.socket_pool_size, int(backlog)) if size else POOLS.get(u.key)
-    )
+    pool = POOLS.get(u.key)
+    if size:
+        pool = pool_for(r, u.key, int(size) if size > 0 else conf.socket_pool_size, int(backlog))
+    u.pool = counted = pool
     if pool is not None and not pool.enter():
         u.pool = None
         u.connecting = IDLE
@@ -76,14 +76,6 @@ async def connect(
         u.connecting = IDLE
         if counted is not None:
             counted.leave()
-
-
-def _pool(r: Request, name: bytes, size: int, backlog: int) -> Pool:
-    """The pool of that name, made if there is none."""
-    if name not in POOLS:
-        r.log(DEBUG, b"lua tcp socket connection pool size: %d, backlog: %d" % (size, backlog))
-        r.log(DEBUG, b'lua tcp socket keepalive create connection pool for key "%s"' % name)
-    return pool_for(name, size, backlog, r.server.config.error_log)
 
 
 async def find_address(r: Request, target: Target) -> Address | bytes:

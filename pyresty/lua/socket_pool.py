@@ -2,8 +2,7 @@
 describes them.
 
 A pool counts the connections that belong to it, idle or in use, and with a backlog the connects that wait for their
-turn too. It is there
-as long as that count is not zero, and its size is the one it was made with.
+turn too. It is there as long as that count is not zero, and its size is the one it was made with.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from ..process.logs import DEBUG
 from .cosocket import NEVER, Peer
 
 if TYPE_CHECKING:
+    from ..http.request import Request
     from ..process.logs import ErrorLog
 
 
@@ -24,7 +24,7 @@ class Pool:
 
     __slots__ = ("_log", "_waiting", "backlog", "connections", "idle", "name", "size")
 
-    def __init__(self, name: bytes, size: int, backlog: int, log: ErrorLog | None) -> None:
+    def __init__(self, name: bytes, size: int, backlog: int, log: ErrorLog) -> None:
         self._log = log
         self.name = name
         self.size = size
@@ -107,16 +107,16 @@ class Pool:
 
     def disturbed(self, peer: Peer) -> None:
         """Close an idle connection: bytes or its end have come, or its time is over."""
-        self._debug(b"lua tcp socket keepalive close handler: fd:%d" % peer.sock.fileno())
         if not (peer.size or peer.eof):
             self._debug(b"lua tcp socket keepalive max idle timeout")
+        self._debug(b"lua tcp socket keepalive close handler: fd:%d" % peer.sock.fileno())
         self.idle.remove(peer)
         peer.keeper = None
         peer.close()
         self.leave()
 
     def _debug(self, text: bytes) -> None:
-        if self._log is not None and self._log.enabled(DEBUG):
+        if self._log.enabled(DEBUG):
             self._log.write(DEBUG, text)
 
 
@@ -129,9 +129,11 @@ def _expire(waiter: asyncio.Future[bool]) -> None:
 POOLS: dict[bytes, Pool] = {}
 
 
-def pool_for(name: bytes, size: int, backlog: int = -1, log: ErrorLog | None = None) -> Pool:
+def pool_for(r: Request, name: bytes, size: int, backlog: int = -1) -> Pool:
     """The pool called ``name``, made with ``size`` and ``backlog`` if there is none."""
     pool = POOLS.get(name)
     if pool is None:
-        pool = POOLS[name] = Pool(name, size, backlog, log)
+        r.log(DEBUG, b"lua tcp socket connection pool size: %d, backlog: %d" % (size, backlog))
+        r.log(DEBUG, b'lua tcp socket keepalive create connection pool for key "%s"' % name)
+        pool = POOLS[name] = Pool(name, size, backlog, r.server.config.error_log)
     return pool

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from harness import Server, http, request
 from origin import COUNT, KEEP, Origin
@@ -36,6 +38,26 @@ def test_pools_without_code_cache() -> None:
     )
     with Origin({"who": (COUNT, KEEP)}) as origin, Server(conf, ports={"origin": origin.port}) as server:
         assert [request(server).body for _ in range(3)] == [b"0\n", b"1\n", b"2\n"]
+
+
+def test_debug_lines() -> None:
+    """At level debug: which pool is made, for how long a connection is kept, and why it is closed."""
+    conf = http(
+        f"""{PRELUDE} server {{ listen {{port}}; location / {{ content_by_lua_block {{
+            local s = ngx.socket.tcp() s:connect("127.0.0.1", {{origin}}, {{ pool = "P" }}) s:setkeepalive(20, 5) }} }} }}"""
+    ).replace("error.log info", "error.log debug")
+    with Origin({"who": (COUNT, KEEP)}) as origin, Server(conf, ports={"origin": origin.port}) as server:
+        request(server)
+        lines = [entry.partition("lua tcp socket ")[2] for entry in server.logged("free connection pool")]
+    kept = [re.sub(r", client: .*|(?<=fd:)\d+", "", line) for line in lines if "pool" in line or "keepalive" in line]
+    assert kept == [
+        "connection pool size: 5, backlog: -1",
+        'keepalive create connection pool for key "P"',
+        "keepalive timeout: 20 ms",
+        "keepalive max idle timeout",
+        "keepalive close handler: fd:",
+        'keepalive: free connection pool for "P"',
+    ]
 
 
 def test_no_socket_outside_of_requests() -> None:

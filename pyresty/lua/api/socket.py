@@ -238,26 +238,22 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         if peer.size:
             u.finalize()
             return b"connection in dubious state"
+        if r.conn.worker.quitting:
+            r.log(DEBUG, b"lua tcp socket set keepalive while process exiting, closing connection %016X" % id(peer))
+            u.finalize()
+            return 1
         conf = r.loc.conf["lua"]
-        debug = r.loc.core.error_log.enabled(DEBUG)
         pool = POOLS.get(u.key)
         if pool is None:
             wanted: int = conf.socket_pool_size if size is None else int(size)
             if wanted <= 0:
                 return 0
-            pool = pool_for(u.key, wanted, -1, vm.config.error_log)
-            if debug:
-                r.log(DEBUG, b'lua tcp socket keepalive create connection pool for key "%s"' % u.key)
-        if r.conn.worker.quitting:
-            r.log(DEBUG, b"lua tcp socket set keepalive while process exiting, closing connection %016X" % id(peer))
-            u.finalize()
-            return 1
+            pool = pool_for(r, u.key, wanted)
         u.peer = None
         u.read_closed = u.write_closed = True
         seconds = conf.socket_keepalive_timeout if timeout is None else max(timeout, 0) / 1000
-        if debug:
+        if r.loc.core.error_log.enabled(DEBUG):
             text = b"%d ms" % round(seconds * 1000) if seconds else b"unlimited"
-            r.log(DEBUG, b"lua tcp socket connection pool size: %d" % pool.size)
             r.log(DEBUG, b"lua tcp socket keepalive timeout: " + text)
         pool.put(peer, seconds, u.pool is not None)
         return 1
