@@ -8,6 +8,7 @@ forgotten.
 from __future__ import annotations
 
 import ssl
+from typing import Protocol, TypeVar
 
 from ..http.request import Request
 from ..process.logs import ERR
@@ -22,9 +23,42 @@ CLOSED, BAD_REQUEST, CONNECTING, READING, WRITING, WAIT, BUSY = -1, -2, -3, -4, 
 #: How far a connect is.
 IDLE, RESOLVING, DIALLING = range(3)
 
-sockets: dict[int, CoSocket] = {}
-_by_request: dict[Request, list[CoSocket]] = {}
-_last = 0
+
+class Owned(Protocol):
+    """What a request owns."""
+
+    number: int
+
+    def finalize(self) -> None: ...
+
+
+T = TypeVar("T", bound=Owned)
+
+
+class Sockets(dict[int, T]):
+    """The sockets of a kind by number, each to be closed and forgotten at the end of its request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = 0
+        self._by_request: dict[Request, list[T]] = {}
+
+    def add(self, r: Request, u: T) -> int:
+        """The number of a new socket of ``r``'s."""
+        self._last += 1
+        self[self._last] = u
+        mine = self._by_request.get(r.main)
+        if mine is None:
+            mine = self._by_request[r.main] = []
+            r.main.at_end(self.close_all)
+        mine.append(u)
+        return self._last
+
+    def close_all(self, r: Request) -> None:
+        """The request has ended: close what it left open."""
+        for u in self._by_request.pop(r):
+            del self[u.number]
+            u.finalize()
 
 
 class CoSocket:
@@ -33,21 +67,13 @@ class CoSocket:
     __slots__ = ("connecting", "eof", "key", "number", "peer", "pool", "r", "read_closed", "write_closed")
 
     def __init__(self, r: Request) -> None:
-        global _last
-        _last += 1
-        self.number = _last
+        self.number = sockets.add(r, self)
         self.r = r
         self.peer: Peer | None = None
         self.pool: Pool | None = None
         self.key = b""
         self.connecting = IDLE
         self.read_closed = self.write_closed = self.eof = False
-        sockets[_last] = self
-        mine = _by_request.get(r.main)
-        if mine is None:
-            mine = _by_request[r.main] = []
-            r.main.at_end(close_all)
-        mine.append(self)
 
     # -- what the connection calls
 
@@ -133,13 +159,4 @@ class CoSocket:
             self.r.log(ERR, text + (self.where() if where is None else where))
 
 
-def close_all(r: Request) -> None:
-    """The request has ended: close what it left open."""
-    for u in _by_request.pop(r):
-        del sockets[u.number]
-        u.finalize()
-
-
-def count() -> int:
-    """How many sockets are known to Lua, for the tests that look for leaks."""
-    return len(sockets)
+sockets: Sockets[CoSocket] = Sockets()

@@ -16,6 +16,7 @@ from ..process.logs import CRIT, DEBUG, ERR
 from ..upstream.address import Address, parse_url
 from .cosocket import Answer, os_reason, os_text
 from .socket_connect import Target, find_address, host_of
+from .socket_object import Sockets
 
 
 class UdpSocket:
@@ -24,20 +25,12 @@ class UdpSocket:
     __slots__ = ("number", "r", "reader", "resolving", "sock", "where")
 
     def __init__(self, r: Request) -> None:
-        global _last
-        _last += 1
-        self.number = _last
+        self.number = udp_sockets.add(r, self)
         self.r = r
         self.sock: socket.socket | None = None
         self.reader: asyncio.Future[bool] | None = None  #: a light thread waits for a datagram
         self.resolving = False
         self.where = b""  #: ``, upstream: HOST:PORT(ADDRESS)``, for the error log
-        udp_sockets[_last] = self
-        mine = _by_request.get(r.main)
-        if mine is None:
-            mine = _by_request[r.main] = []
-            r.main.at_end(close_all)
-        mine.append(self)
 
     def open(self, target: Target, address: Address) -> Answer:
         """Make the socket and set its peer: (1,), or None and the error."""
@@ -118,7 +111,7 @@ class UdpSocket:
             if self.reader is ready:
                 self.reader = None
                 if ready.cancelled():
-                    self.close()
+                    self.finalize()
         if self.r.loc.conf["lua"].socket_log_errors:
             self.r.log(ERR, b"lua udp socket read timed out" + self.where)
         return None, b"timeout"
@@ -127,10 +120,10 @@ class UdpSocket:
     def busy(self) -> bool:
         """Whether a light thread uses it. One that was killed has left it closed."""
         if self.reader is not None and self.reader.cancelled():
-            self.close()
+            self.finalize()
         return self.reader is not None or self.resolving
 
-    def close(self) -> None:
+    def finalize(self) -> None:
         """Close the socket if it is open."""
         sock, self.sock = self.sock, None
         if sock is not None:
@@ -140,16 +133,7 @@ class UdpSocket:
             sock.close()
 
 
-udp_sockets: dict[int, UdpSocket] = {}
-_by_request: dict[Request, list[UdpSocket]] = {}
-_last = 0
-
-
-def close_all(r: Request) -> None:
-    """The request has ended: close what it left open."""
-    for u in _by_request.pop(r):
-        del udp_sockets[u.number]
-        u.close()
+udp_sockets: Sockets[UdpSocket] = Sockets()
 
 
 async def connect(r: Request, number: float, host: bytes, port: float, local: bytes | None) -> Answer:

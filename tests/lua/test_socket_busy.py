@@ -18,7 +18,6 @@ from pyresty.lua.socket_object import (
     WAIT,
     WRITING,
     CoSocket,
-    close_all,
     sockets,
 )
 
@@ -90,7 +89,7 @@ def test_busy() -> None:
         assert calls["socket_send"](u.number, b"y") == CONNECTING
         assert calls["socket_connect"](u.number, b"key") == (CONNECTING,)
         theirs.close()
-        close_all(r)
+        sockets.close_all(r)
         assert u.number not in sockets
 
     asyncio.run(main())
@@ -111,7 +110,7 @@ def test_reader_killed() -> None:
         assert calls[LINE](u.number) == CLOSED
         assert u.peer is None
         theirs.close()
-        close_all(r)
+        sockets.close_all(r)
 
     asyncio.run(main())
 
@@ -129,6 +128,6 @@ def test_other_request() -> None:
         assert calls["socket_send"](u.number, b"x") == BAD_REQUEST
         assert calls["socket_connect"](u.number, b"key") == (BAD_REQUEST,)
         theirs.close()
-        close_all(r)
+        sockets.close_all(r)
 
     asyncio.run(main())

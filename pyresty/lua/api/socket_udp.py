@@ -39,7 +39,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
             return BUSY, 0
         if u.sock is not None:
             r.log(DEBUG, "lua udp socket reconnect without shutting down")
-        u.close()
+        u.finalize()
         r.log(DEBUG, "lua reuse socket upstream ctx")
         return 0, number
 
@@ -68,7 +68,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         """``close``: 0, or why it is refused."""
         code = usable(number)
         if not code:
-            udp_sockets[number].close()
+            udp_sockets[number].finalize()
         return code
 
     table = (udp_open, udp_check, udp_send, udp_receive, udp_close)
