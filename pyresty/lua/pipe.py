@@ -15,11 +15,12 @@ import subprocess
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from .wait import wake, within
+
 #: How a read ends: everything, a number of bytes, a line, whatever is there.
 ALL, BYTES, LINE, ANY = range(4)
 
 _PIECE = 65536
-
 
 #: The coroutine of an operation that waits, or has waited.
 Waiting = Coroutine[Any, Any, tuple[Any, ...]] | None
@@ -85,8 +86,8 @@ class Stream:
     def close(self) -> None:
         """Close; whoever waits is told."""
         if self.fd >= 0:
-            if self.waiter is not None and not self.waiter.done():
-                self.waiter.set_result(True)
+            if self.waiter is not None:
+                wake(self.waiter)
             os.close(self.fd)
             self.fd = -1
 
@@ -109,7 +110,7 @@ class Process:
         pipe = subprocess.PIPE
         try:
             self._popen = popen = subprocess.Popen(args, bufsize=0, stdin=pipe, stdout=pipe, stderr=stderr, env=environ)
-        except (FileNotFoundError, PermissionError, NotADirectoryError, OSError) as error:
+        except OSError as error:
             if error.filename is None:  # not of exec()
                 raise
             name = args[0].decode("utf-8", "replace")
@@ -171,8 +172,8 @@ class Process:
 
     def _close_stdin(self) -> None:
         if self.stdin >= 0:
-            if self._writable is not None and not self._writable.done():
-                self._writable.set_result(True)
+            if self._writable is not None:
+                wake(self._writable)
             os.close(self.stdin)
             self.stdin = -1
 
@@ -202,9 +203,9 @@ class Process:
             while True:
                 fd = stream.fd
                 stream.waiter = waiter = loop.create_future()
-                loop.add_reader(fd, _wake, waiter)
+                loop.add_reader(fd, wake, waiter)
                 try:
-                    if not await _within(waiter, end if timeout else None):
+                    if not await within(waiter, end - loop.time() if timeout else None):
                         return stream.failed(b"timeout")
                 finally:
                     loop.remove_reader(fd)
@@ -235,9 +236,9 @@ class Process:
             while True:
                 fd = self.stdin
                 self._writable = waiter = loop.create_future()
-                loop.add_writer(fd, _wake, waiter)
+                loop.add_writer(fd, wake, waiter)
                 try:
-                    if not await _within(waiter, end if timeout else None):
+                    if not await within(waiter, end - loop.time() if timeout else None):
                         return None, b"timeout"
                 finally:
                     loop.remove_writer(fd)
@@ -260,11 +261,11 @@ class Process:
         try:
             if hasattr(os, "pidfd_open"):
                 fd = os.pidfd_open(self.pid)
-                loop.add_reader(fd, _wake, waiter)
+                loop.add_reader(fd, wake, waiter)
             else:
                 assert self._popen is not None
-                loop.run_in_executor(None, self._popen.wait).add_done_callback(lambda _: _wake(waiter))
-            if not await _within(waiter, loop.time() + timeout if timeout else None):
+                loop.run_in_executor(None, self._popen.wait).add_done_callback(lambda _: wake(waiter))
+            if not await within(waiter, timeout or None):
                 return None, b"timeout"
         finally:
             if fd >= 0:
@@ -272,23 +273,3 @@ class Process:
                 os.close(fd)
         self.ended()
         return self.result()
-
-
-def _wake(waiter: asyncio.Future[bool]) -> None:
-    if not waiter.done():
-        waiter.set_result(True)
-
-
-async def _within(waiter: asyncio.Future[bool], end: float | None) -> bool:
-    """Wait, until the loop's time ``end`` at most; whether something has happened."""
-    handle = None if end is None else asyncio.get_running_loop().call_at(end, _late, waiter)
-    try:
-        return await waiter
-    finally:
-        if handle is not None:
-            handle.cancel()
-
-
-def _late(waiter: asyncio.Future[bool]) -> None:
-    if not waiter.done():
-        waiter.set_result(False)

@@ -17,6 +17,7 @@ from ..upstream.resolver import SYSTEM, ResolveError
 from .cosocket import Answer, Peer, os_reason, os_text
 from .socket_object import DIALLING, IDLE, CoSocket, sockets
 from .socket_pool import POOLS, pool_for
+from .wait import wake, within
 
 #: Of a host, as much as the error log names (COSOCKET_HOST_LEN).
 _HOST_BYTES = 32
@@ -153,17 +154,10 @@ async def _dial(r: Request, u: CoSocket, target: Target, address: Address, secon
 async def _writable(loop: asyncio.AbstractEventLoop, sock: socket.socket, seconds: float) -> bool:
     """Wait until a connecting socket is connected or has failed; False after ``seconds``."""
     waiter: asyncio.Future[bool] = loop.create_future()
-
-    def finish(connected: bool) -> None:
-        if not waiter.done():
-            waiter.set_result(connected)
-
-    loop.add_writer(sock, finish, True)
-    timer = loop.call_later(seconds, finish, False)
+    loop.add_writer(sock, wake, waiter)
     try:
-        return await waiter
+        return await within(waiter, seconds)
     finally:
-        timer.cancel()
         loop.remove_writer(sock)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..process.logs import DEBUG
 from .cosocket import NEVER, Peer
+from .wait import within
 
 if TYPE_CHECKING:
     from ..http.request import Request
@@ -67,14 +68,11 @@ class Pool:
 
     async def turn(self, timeout: float) -> bool:
         """Wait for the turn; False after ``timeout`` seconds."""
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[bool] = loop.create_future()
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
-        timer = loop.call_later(timeout, _expire, waiter)
         try:
-            return await waiter
+            return await within(waiter, timeout)
         finally:
-            timer.cancel()
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
 
@@ -118,11 +116,6 @@ class Pool:
     def _debug(self, text: bytes) -> None:
         if self._log.enabled(DEBUG):
             self._log.write(DEBUG, text)
-
-
-def _expire(waiter: asyncio.Future[bool]) -> None:
-    if not waiter.done():
-        waiter.set_result(False)
 
 
 #: This worker's pools by name.

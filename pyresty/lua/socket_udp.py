@@ -17,6 +17,7 @@ from ..upstream.address import Address, parse_url
 from .cosocket import Answer, os_reason, os_text
 from .socket_connect import Target, find_address, host_of
 from .socket_object import Sockets
+from .wait import wake, within
 
 
 class UdpSocket:
@@ -90,22 +91,17 @@ class UdpSocket:
         sock = self.sock
         assert sock is not None
         loop = self.r.conn.loop
+        end = loop.time() + seconds
         self.reader = ready = loop.create_future()
-
-        def finish(readable: bool) -> None:
-            if not ready.done():
-                ready.set_result(readable)
-
-        timer = loop.call_later(seconds, finish, False)
-        loop.add_reader(sock, finish, True)
+        loop.add_reader(sock, wake, ready)
         try:
-            while await ready:
+            while await within(ready, end - loop.time()):
                 answer = self.receive(size)
                 if answer is not None:
                     return answer
                 self.reader = ready = loop.create_future()
+                loop.add_reader(sock, wake, ready)
         finally:
-            timer.cancel()
             if sock.fileno() >= 0:
                 loop.remove_reader(sock)
             if self.reader is ready:
