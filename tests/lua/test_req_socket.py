@@ -5,6 +5,7 @@ https://github.com/openresty/lua-nginx-module#ngxreqsocket
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import struct
 
@@ -49,8 +50,6 @@ def test_byte_by_byte() -> None:
             client.send(HEAD % 600000)
             for at in range(0, 600000, 60000):
                 client.send(b"%06d" % at * 10000)
-            import hashlib
-
             whole = b"".join(b"%06d" % at * 10000 for at in range(0, 600000, 60000))
             assert client.response().body == b"600000 %s\n" % hashlib.md5(whole).hexdigest().encode()
 
@@ -120,6 +119,26 @@ def test_raw_send_to_a_client_that_stalls() -> None:
         lines = server.logged("gave up: ")
         assert any("gave up: timeout" in line for line in lines)
         assert any("lua tcp socket write timed out, client: " in line for line in lines)
+
+
+def test_raw_read_and_send_time_out_each_for_itself() -> None:
+    """A light thread whose read has timed out, and that waits for something else since, does not take the time from one that sends."""
+    code = """
+        local s = assert(ngx.req.socket(true))
+        s:settimeouts(1000, 100, 1)
+        local writer = ngx.thread.spawn(function() return s:send(("x"):rep(20000000)) end)
+        local reader = ngx.thread.spawn(function()
+            local data, err = s:receive(1)
+            ngx.sleep(0.2)
+            return data, err
+        end)
+        local _, sent, failed = ngx.thread.wait(writer)
+        local _, data, err = ngx.thread.wait(reader)
+        ngx.log(ngx.WARN, "ends: ", sent, " ", failed, " ", data, " ", err)"""
+    with serve(code) as server, Connection(server) as client:
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert any("ends: nil timeout nil timeout," in line for line in server.logged("ends: "))
 
 
 def test_raw_send_is_as_slow_as_the_client() -> None:
