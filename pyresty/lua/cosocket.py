@@ -2,12 +2,10 @@
 matter.
 
 A reader first takes what is there already (``line``, ``take``, ``attempt``), by plain calls. Only if that is not
-enough does it wait, and
-then the arriving bytes themselves decide whether it is worth looking again; the reader gets its result, not a
-wake-up. Sending goes
-straight to the kernel, and to the transport only with what the kernel does not take. One lazy timer serves all reads
-and the
-idle time in a pool: setting a deadline is an assignment as long as the timer would fire before it.
+enough does it wait, and then the arriving bytes themselves decide whether it is worth looking again; the reader gets
+its result, not a wake-up. Sending goes straight to the kernel, and to the transport only with what the kernel does not
+take. One lazy timer serves all reads and the idle time in a pool: setting a deadline is an assignment as long as the
+timer would fire before it.
 
 Behaviour: https://github.com/openresty/lua-nginx-module#ngxsockettcp
 """
@@ -15,9 +13,10 @@ Behaviour: https://github.com/openresty/lua-nginx-module#ngxsockettcp
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from typing import TYPE_CHECKING, Any, Protocol
+
+from .pattern import begun, piece_end
 
 if TYPE_CHECKING:
     from ..upstream.tls import TLSTransport
@@ -362,44 +361,3 @@ class Peer(asyncio.Protocol):
             self.transport.abort()
         else:
             self.transport.close()
-
-
-def begun(buf: bytes, pos: int, end: int, pattern: bytes) -> int:
-    """How many bytes at the end of ``buf[pos:end]`` begin ``pattern``: the longest such run that is not all of it."""
-    first = pattern[:1]
-    at = buf.find(first, max(pos, end - len(pattern) + 1), end)
-    while at >= 0:
-        if buf.startswith(pattern[: end - at], at):
-            return end - at
-        at = buf.find(first, at + 1, end)
-    return 0
-
-
-def piece_end(buf: bytes, pos: int, limit: int, pattern: bytes) -> int:
-    """Where a piece ends that begins at ``pos`` and should end at ``limit``; -1 if more bytes have to tell.
-
-    It ends later if ``limit`` is within what may be the pattern's beginning: where that proves to be none, as
-    OpenResty's
-    automaton (``ngx_http_lua_socket_read_until``) has it.
-    """
-    end = limit
-    if end > len(buf):
-        return -1
-    start = end - begun(buf, pos, end, pattern)
-    while start < limit:
-        end += 1
-        if end > len(buf):
-            return -1
-        run = begun(buf, pos, end, pattern)
-        start = end - run if run else end - 1
-    return start
-
-
-def os_text(error: OSError) -> bytes:
-    """The error text that Lua sees: nginx's ``ngx_strerror`` in lower case."""
-    return os_reason(error).lower()
-
-
-def os_reason(error: OSError) -> bytes:
-    """The system's text for an error, as nginx logs it."""
-    return os.strerror(error.errno).encode() if error.errno else (str(error) or "error").encode()

@@ -14,9 +14,10 @@ from ..http.request import Request
 from ..process.logs import CRIT, DEBUG, ERR
 from ..upstream.address import Address, BadAddress, inet_address, is_inet, parse_url
 from ..upstream.resolver import SYSTEM, ResolveError
-from .cosocket import Answer, Peer, os_reason, os_text
+from .cosocket import Answer, Peer
 from .socket_object import DIALLING, IDLE, CoSocket, sockets
 from .socket_pool import POOLS, pool_for
+from .strerror import failed, lua_text
 from .wait import wake, within
 
 #: Of a host, as much as the error log names (COSOCKET_HOST_LEN).
@@ -117,9 +118,8 @@ async def _dial(r: Request, u: CoSocket, target: Target, address: Address, secon
             try:
                 sock.bind(local.sockaddr)
             except OSError as failure:
-                reason = b"%d: %s" % (failure.errno or 0, os_reason(failure))
-                r.log(CRIT, b"bind(%s) failed (%s), upstream: %s" % (host_of(local.name), reason, where))
-                return os_text(failure)
+                r.log(CRIT, b"%s, upstream: %s" % (failed(b"bind(%s)" % host_of(local.name), failure), where))
+                return lua_text(failure)
         rc = sock.connect_ex(sockaddr)
         if rc == EINPROGRESS:
             if not await _writable(loop, sock, seconds):
@@ -128,13 +128,13 @@ async def _dial(r: Request, u: CoSocket, target: Target, address: Address, secon
             rc = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if rc:
                 error = OSError(rc, "")
-                u.log(b"connect() failed (%d: %s)" % (rc, os_reason(error)), b"")
-                return os_text(error)
+                u.log(failed(b"connect()", error), b"")
+                return lua_text(error)
         elif rc:
             error = OSError(rc, "")
             level = ERR if rc in (11, 104, 111, ENETDOWN, ENETUNREACH, EHOSTUNREACH) else CRIT
-            r.log(level, b"connect() to %s failed (%d: %s), upstream: %s" % (name, rc, os_reason(error), where))
-            return os_text(error)
+            r.log(level, b"%s, upstream: %s" % (failed(b"connect() to " + name, error), where))
+            return lua_text(error)
         peer = Peer(loop, sock, u, where)
         if unix:
             await loop.create_unix_connection(lambda: peer, sock=sock)

@@ -12,9 +12,10 @@ from typing import Protocol, TypeVar
 
 from ..http.request import Request
 from ..process.logs import ERR
-from ..upstream.tls_errors import failed
-from .cosocket import ALL, Peer, os_reason, os_text
+from ..upstream import tls_errors
+from .cosocket import ALL, Peer
 from .socket_pool import Pool
+from .strerror import failed, lua_text
 
 #: What a call answers instead of data: why it is refused (the same numbers are in runtime/socket_io.lua), or that it has
 #: to wait.
@@ -87,23 +88,20 @@ class CoSocket:
         if error is None:
             self.eof = True
             return b"closed"
-        if isinstance(error, ssl.SSLError):
-            return self._tls_failed("SSL_read()", error)
-        self.r.log(ERR, b"recv() failed (%d: %s)%s" % (error.errno or 0, os_reason(error), self.where_reused()))
-        return os_text(error)
-
-    def _tls_failed(self, call: str, error: ssl.SSLError) -> bytes:
-        level, text = failed(call, error)
-        self.r.log(level, text.encode() + self.where_reused())
-        return b"error"
+        return self._failed(b"recv()", "SSL_read()", error)
 
     def send_failed(self, error: OSError) -> bytes:
         """No more can be sent; the text for Lua."""
         self.write_closed = True
+        return self._failed(b"send()", "SSL_write()", error)
+
+    def _failed(self, call: bytes, tls_call: str, error: OSError) -> bytes:
         if isinstance(error, ssl.SSLError):
-            return self._tls_failed("SSL_write()", error)
-        self.r.log(ERR, b"send() failed (%d: %s)%s" % (error.errno or 0, os_reason(error), self.where_reused()))
-        return os_text(error)
+            level, text = tls_errors.failed(tls_call, error)
+            self.r.log(level, text.encode() + self.where_reused())
+            return b"error"
+        self.r.log(ERR, failed(call, error) + self.where_reused())
+        return lua_text(error)
 
     # -- state
 

@@ -14,9 +14,10 @@ from typing import Any
 from ..http.request import Request
 from ..process.logs import CRIT, DEBUG, ERR
 from ..upstream.address import Address, parse_url
-from .cosocket import Answer, os_reason, os_text
+from .cosocket import Answer
 from .socket_connect import Target, find_address, host_of
 from .socket_object import Sockets
+from .strerror import failed, lua_text
 from .wait import wake, within
 
 
@@ -55,8 +56,8 @@ class UdpSocket:
             sock.connect(sockaddr)
         except OSError as error:
             sock.close()
-            r.log(CRIT, b"%s failed (%d: %s)%s" % (call, error.errno or 0, os_reason(error), self.where))
-            return None, os_text(error)
+            r.log(CRIT, failed(call, error) + self.where)
+            return None, lua_text(error)
         self.sock = sock
         return (1,)
 
@@ -67,8 +68,8 @@ class UdpSocket:
             count = self.sock.send(data)
         except OSError as error:
             if not isinstance(error, BlockingIOError):
-                self.log_error(b"send()", error)
-            return None, os_text(error)
+                self.r.log(ERR, failed(b"send()", error) + self.where)
+            return None, lua_text(error)
         return (1,) if count == len(data) else (None, b"partial write")
 
     def receive(self, size: int) -> Answer | None:
@@ -79,12 +80,8 @@ class UdpSocket:
         except BlockingIOError:
             return None
         except OSError as error:
-            self.log_error(b"recv()", error)
-            return None, os_text(error)
-
-    def log_error(self, call: bytes, error: OSError) -> None:
-        """Log a system call that has failed, as nginx does (``ngx_connection_error``)."""
-        self.r.log(ERR, b"%s failed (%d: %s)%s" % (call, error.errno or 0, os_reason(error), self.where))
+            self.r.log(ERR, failed(b"recv()", error) + self.where)
+            return None, lua_text(error)
 
     async def wait(self, size: int, seconds: float) -> Answer:
         """Wait for a datagram, at most ``seconds``: as ``receive``."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ...http.request import Request
 from ...process.logs import DEBUG, ERR
 from ...upstream.address import is_inet
-from ..cosocket import ALL, ANY, LINE, SIZE, UNTIL, Answer, os_reason
+from ..cosocket import ALL, ANY, LINE, SIZE, UNTIL, Answer
 from ..socket_connect import connect
 from ..socket_object import (
     BAD_REQUEST,
@@ -28,6 +28,7 @@ from ..socket_object import (
     sockets,
 )
 from ..socket_pool import POOLS, pool_for
+from ..strerror import reason
 
 if TYPE_CHECKING:
     from ..vm import LuaVM
@@ -278,7 +279,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
                 return u.peer.sock.getsockopt(*option)
             u.peer.sock.setsockopt(*option, int(value))
         except OSError as error:
-            return None, os_reason(error)
+            return None, reason(error)
         return 1
 
     def socket_fd(number: int) -> int:
