@@ -229,10 +229,13 @@ CONNECTIONS = {
         client:set_proxy_options({ https_proxy = "https://example.com" })
         say(client:request_uri("https://example.com/"))
         say(http.new():connect_proxy(origin, "http", "example.com", 80))
+        client:set_proxy_options({ https_proxy = "example.com" })
+        say(client:request_uri("https://example.com/"))
+        say(http.new():connect_proxy("example.com", "http", "example.com", 80))
         """,
         "nilfailed to establish a tunnel through a proxy: 403\n" * 2
         + "nilprotocol https not supported for proxy connections\n" * 2
-        + "1nil\n",
+        + "1nil\nniluri parse error: bad uri: example.com\nnilbad uri: example.com\n",
     ),
     "debug_and_agent": Case(
         """

@@ -34,6 +34,16 @@ end
 
 -- Connection.
 
+-- Calls a method of the client's socket; nil and an error where there is none.
+local function call(self, method, ...)
+    local sock = self.sock
+    if not sock then
+        return nil, NOT_INITIALIZED
+    end
+    return sock[method](sock, ...)
+end
+
+
 -- Returns a client, or nil and an error.
 function _M.new(_)
     local sock, err = ngx.socket.tcp()
@@ -52,21 +62,13 @@ end
 
 -- One timeout for all operations, in milliseconds.
 function _M.set_timeout(self, timeout)
-    local sock = self.sock
-    if not sock then
-        return nil, NOT_INITIALIZED
-    end
-    return sock:settimeout(timeout)
+    return call(self, "settimeout", timeout)
 end
 
 
 -- Timeouts in milliseconds.
 function _M.set_timeouts(self, connect_timeout, send_timeout, read_timeout)
-    local sock = self.sock
-    if not sock then
-        return nil, NOT_INITIALIZED
-    end
-    return sock:settimeouts(connect_timeout, send_timeout, read_timeout)
+    return call(self, "settimeouts", connect_timeout, send_timeout, read_timeout)
 end
 
 
@@ -83,27 +85,19 @@ end
 -- Deprecated: the older forms of connect.
 function _M.tcp_only_connect(self, ...)
     ngx.log(ngx.DEBUG, "Use of deprecated `connect` method signature")
-    local sock = self.sock
-    if not sock then
-        return nil, NOT_INITIALIZED
-    end
     local host, port = ...
     self.host, self.port = host, type(port) == "number" and port or nil
     self.ssl, self.keepalive = false, true
     self.path_prefix, self.http_proxy_auth = nil, nil
-    return sock:connect(...)
+    return call(self, "connect", ...)
 end
 
 
 -- Deprecated: connect does it. Arguments and results are those of the socket's sslhandshake.
 function _M.ssl_handshake(self, ...)
     ngx.log(ngx.DEBUG, "Use of deprecated function `ssl_handshake`")
-    local sock = self.sock
-    if not sock then
-        return nil, NOT_INITIALIZED
-    end
     self.ssl = true
-    return sock:sslhandshake(...)
+    return call(self, "sslhandshake", ...)
 end
 
 
@@ -129,13 +123,10 @@ end
 -- Gives the connection to its pool and returns 1; or closes it, when the server wants that, and returns
 -- 2 and "connection must be closed"; or returns nil and an error.
 function _M.set_keepalive(self, ...)
-    local sock = self.sock
-    if not sock then
-        return nil, NOT_INITIALIZED
-    elseif self.keepalive == true then
-        return sock:setkeepalive(...)
+    if self.keepalive == true then
+        return call(self, "setkeepalive", ...)
     end
-    local ok, err = sock:close()
+    local ok, err = self:close()
     if not ok then
         return ok, err
     end
@@ -145,20 +136,12 @@ end
 
 -- How many times the connection has been taken from its pool.
 function _M.get_reused_times(self)
-    local sock = self.sock
-    if not sock then
-        return nil, NOT_INITIALIZED
-    end
-    return sock:getreusedtimes()
+    return call(self, "getreusedtimes")
 end
 
 
 function _M.close(self)
-    local sock = self.sock
-    if not sock then
-        return nil, NOT_INITIALIZED
-    end
-    return sock:close()
+    return call(self, "close")
 end
 
 

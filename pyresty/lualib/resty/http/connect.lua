@@ -39,11 +39,12 @@ function _M.proxy_for(options, scheme, host)
 end
 
 
--- Host and port of a proxy's URI, or nil and an error. The client speaks to proxies in clear text only.
-local function proxy_address(proxy_uri)
+-- Host and port of a proxy's URI, or nil, nil and an error, where it is no URI after what is to be said `before`.
+-- The client speaks to proxies in clear text only.
+local function proxy_address(proxy_uri, before)
     local parsed, err = uri.parse(proxy_uri, false)
     if not parsed then
-        return nil, nil, err
+        return nil, nil, before .. err
     elseif parsed[1] ~= "http" then
         return nil, nil, "protocol " .. parsed[1] .. " not supported for proxy connections"
     end
@@ -117,7 +118,7 @@ function _M.open(client, options)
     local proxy_host, proxy_port
     if proxy_uri then
         local err
-        proxy_host, proxy_port, err = proxy_address(proxy_uri)
+        proxy_host, proxy_port, err = proxy_address(proxy_uri, "uri parse error: ")
         if not proxy_host then
             return nil, err
         end
@@ -186,7 +187,7 @@ end
 -- The deprecated connect_proxy: connects to a proxy and, for https, asks it for a tunnel; TLS is left to the
 -- caller.
 function _M.through_proxy(client, proxy_uri, scheme, host, port, authorization)
-    local proxy_host, proxy_port, err = proxy_address(proxy_uri)
+    local proxy_host, proxy_port, err = proxy_address(proxy_uri, "")
     if not proxy_host then
         return nil, err
     end
