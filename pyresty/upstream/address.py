@@ -107,8 +107,17 @@ def _port(text: bytes) -> int:
 
 def is_inet(host: bytes) -> bool:
     """Whether ``host`` is a dotted IPv4 address."""
+    return _is_address(socket.AF_INET, host)
+
+
+def is_inet6(host: bytes) -> bool:
+    """Whether ``host`` is an IPv6 address, without brackets."""
+    return _is_address(socket.AF_INET6, host)
+
+
+def _is_address(family: int, host: bytes) -> bool:
     try:
-        socket.inet_pton(socket.AF_INET, host.decode("latin-1"))
+        socket.inet_pton(family, host.decode("latin-1"))
     except (OSError, ValueError):
         return False
     return True

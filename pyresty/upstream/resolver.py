@@ -3,7 +3,8 @@
 The one idea: a name that is asked for by many at once is looked up once, and an answer is kept for as long as its TTL,
 or ``valid=``, says. Failures are not kept.
 
-https://nginx.org/en/docs/http/ngx_http_core_module.html#resolver
+https://nginx.org/en/docs/http/ngx_http_core_module.html#resolver; ``local=`` is OpenResty's:
+https://github.com/openresty/openresty#resolvconf-parsing
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from ..config.directives import parse_time
 from ..http.template import encode
 from ..process.logs import ERR
-from .address import BadAddress, addresses, parse_url
+from .address import BadAddress, addresses, is_inet, is_inet6, parse_url
 
 if TYPE_CHECKING:
     from ..config.build import Builder, Config
@@ -105,25 +106,23 @@ class Lookup(ABC):
 
 
 class Resolver(Lookup):
-    """Asks the servers that ``resolver`` names (``127.0.0.1:53``); with none, those of the system's resolv.conf
-    (``local=on``).
-    """
+    """Asks the servers that ``resolver`` names (``127.0.0.1:53``)."""
 
     _config: Config | None = None  #: for its error log
 
     def __init__(self, servers: list[str], valid: float | None, ipv4: bool, ipv6: bool) -> None:
         super().__init__()
-        self._servers = servers
+        self.servers = servers
         self._valid = valid
         self._types = ("A",) * ipv4 + ("AAAA",) * ipv6
         self._known: dict[bytes, tuple[float, list[str]]] = {}
 
     @classmethod
     def configured(cls, cf: Builder, node: Node) -> Resolver:
-        """The resolver of ``resolver address … [valid=time] [ipv4=on|off] [ipv6=on|off] [local=on|off]``."""
+        """The resolver of ``resolver address … [valid=time] [ipv4=on|off] [ipv6=on|off] [local=on|off|path]``."""
         servers: list[str] = []
         valid: float | None = None
-        flags = {"ipv4": True, "ipv6": True, "local": False}
+        flags = {"ipv4": True, "ipv6": True}
         for word in node.args:
             name, eq, value = word.partition("=")
             if eq and name == "valid":
@@ -135,6 +134,9 @@ class Resolver(Lookup):
                 if value not in ("on", "off"):
                     raise cf.error(f"invalid parameter: {word}")
                 flags[name] = value == "on"
+            elif eq and name == "local":
+                if value != "off":
+                    servers += local_servers(cf, "/etc/resolv.conf" if value == "on" else cf.path(value, conf=True))
             else:
                 try:
                     servers += [address.name.decode() for address in addresses(parse_url(encode(word), 53, False))]
@@ -142,7 +144,7 @@ class Resolver(Lookup):
                     raise cf.error(f'{error} in resolver "{word}"') from None
         if not flags["ipv4"] and not flags["ipv6"]:
             raise cf.error('"ipv4" and "ipv6" cannot both be "off"')
-        if not servers and not flags["local"]:
+        if not servers:
             raise cf.error("no name servers defined")
         resolver = cls(servers, valid, flags["ipv4"], flags["ipv6"])
         resolver._config = cf.config
@@ -163,7 +165,7 @@ class Resolver(Lookup):
 
         # one channel for one name, because a channel keeps answers of its own for their TTL, whatever valid= says
         async with aiodns.DNSResolver(
-            self._servers or None, timeout=_RESEND, tries=_TRIES, rotate=len(self._servers) > 1
+            self.servers, timeout=_RESEND, tries=_TRIES, rotate=len(self.servers) > 1
         ) as channel:
             queries = [channel.query_dns(text, kind) for kind in self._types]
             answers = await asyncio.gather(*queries, return_exceptions=True)
@@ -183,7 +185,7 @@ class Resolver(Lookup):
         if not found:
             if refused and self._config is not None:
                 text = "recv() failed (111: Connection refused) while resolving, resolver: "
-                for server in self._servers:
+                for server in self.servers:
                     self._config.error_log.write(ERR, text + server)
             raise ResolveError(name, code or NOT_FOUND)
         now = asyncio.get_running_loop().time()
@@ -199,6 +201,24 @@ def _is_refusal(error: BaseException) -> bool:
     import pycares
 
     return bool(error.args) and error.args[0] == pycares.errno.ARES_ECONNREFUSED
+
+
+def local_servers(cf: Builder, path: str) -> list[str]:
+    """The name servers of a file as resolv.conf(5) describes it; lines that it does not know are passed over."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = [line.split() for line in file]
+    except OSError as error:
+        raise cf.error(f'open() "{path}" failed ({error.errno}: {error.strerror})') from None
+    servers = []
+    for words in lines:
+        if words[:1] == ["nameserver"] and len(words) > 1:
+            address, percent, interface = words[1].partition("%")
+            if is_inet(address.encode()):
+                servers.append(f"{address}:53")
+            elif is_inet6(address.encode()):
+                servers.append(f"[{address}]:53{percent}{interface}")
+    return servers
 
 
 def _code(error: BaseException) -> int:

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from nameserver import NameServer
 
-from pyresty.upstream.resolver import SYSTEM, ResolveError, Resolver
+from pyresty.upstream.resolver import SYSTEM, ResolveError, Resolver, local_servers
 
 
 @pytest.fixture
@@ -96,6 +99,26 @@ def test_addresses_take_turns(server: NameServer) -> None:
         return {(await resolver.resolve(b"two.example"))[0] for _ in range(64)}
 
     assert asyncio.run(ask()) == {"127.0.0.1", "127.0.0.2"}
+
+
+def test_name_servers_of_a_file(tmp_path: Path) -> None:
+    """OpenResty's ``local=path``: as resolv.conf(5) has it, added to those that are named."""
+    (tmp_path / "servers").write_text(
+        "# nameserver 127.0.0.9\nsearch example.com\nnameserver 127.0.0.1 # first\nnameserver\n"
+        "nameserver no.address\n nameserver ::1\nnameserver fe80::1%lo\noptions rotate\n"
+    )
+    cf: Any = SimpleNamespace(error=ValueError, path=lambda name, conf: str(tmp_path / name))
+    assert local_servers(cf, str(tmp_path / "servers")) == ["127.0.0.1:53", "[::1]:53", "[fe80::1]:53%lo"]
+
+    def configured(*args: str) -> Resolver:
+        return Resolver.configured(cf, cast(Any, SimpleNamespace(args=args)))
+
+    assert configured("local=servers", "127.0.0.2:5353").servers[0] == "127.0.0.1:53"
+    assert configured("local=off", "127.0.0.2:5353").servers == ["127.0.0.2:5353"]
+    with pytest.raises(ValueError, match="no name servers defined"):
+        configured("local=off")
+    with pytest.raises(ValueError, match=r'open\(\) ".*/none" failed \(2: No such file or directory\)'):
+        configured("local=none")
 
 
 def test_the_system_s_resolver() -> None:

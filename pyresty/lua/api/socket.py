@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...http.request import Request
 from ...process.logs import DEBUG, ERR
-from ...upstream.address import is_inet
+from ...upstream.address import is_inet, is_inet6
 from ..cosocket import ALL, ANY, LINE, SIZE, UNTIL, Answer
 from ..socket_connect import connect
 from ..socket_object import (
@@ -113,13 +113,12 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
 
     def socket_bind(protocol: bytes, address: bytes, port: float) -> bytes | None:
         """``bind``: the address with its port, if that is not 0; None if it isn't numeric."""
-        name = address
-        if not is_inet(address):
-            try:
-                socket.inet_pton(socket.AF_INET6, address.decode("latin-1"))
-            except (OSError, ValueError):
-                return None
+        if is_inet(address):
+            name = address
+        elif is_inet6(address):
             name = b"[%s]" % address
+        else:
+            return None
         assert vm.r is not None
         vm.r.log(DEBUG, b"lua %s socket bind ip: %s" % (protocol, address))
         return b"%s:%d" % (name, port) if port else name
