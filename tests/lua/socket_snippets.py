@@ -279,7 +279,9 @@ USE = Runs(
             'receiveany', 'receiveuntil', 'settimeout',
             'settimeouts', 'setkeepalive', 'getreusedtimes', 'close', 'setoption', 'getoption', 'sslhandshake',
             'setclientcert', 'none'} do
-            ngx.say(k, type(s[k])) end""",
+            ngx.say(k, type(s[k])) end
+            for _, s in ipairs{ngx.socket.tcp(), ngx.socket.udp()} do
+                local m = getmetatable(s) ngx.say(show({m.__index == m, type(m.send), type(m.close)})) end""",
         "bind": """local s = ngx.socket.tcp() ngx.say(show({s:bind('127.0.0.2')}), show({s:connect('127.0.0.1',
             {port3})}))
             s:send('GET /who HTTP/1.0\\r\\n\\r\\n') ngx.say(show({s:receive('*a')}):sub(-10))

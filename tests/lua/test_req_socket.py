@@ -34,6 +34,17 @@ def test_options() -> None:
         assert client.response().body == b"truetruetrueab\n"
 
 
+def test_methods() -> None:
+    """They are in the metatable, which is its own __index: that of the body's socket has no ``send``."""
+    code = """
+        local function methods(s) local m = getmetatable(s) return m.__index == m, type(m.receive), type(m.send) end
+        local a, b, c = methods(ngx.req.socket())
+        ngx.say(a, b, c)"""
+    with serve(code) as server, Connection(server) as client:
+        client.send(HEAD % 2 + b"ab")
+        assert client.response().body == b"truefunctionnil\n"
+
+
 def test_arguments() -> None:
     """As ngx_lua has them since the raw socket is there."""
     code = "ngx.say(select(2, pcall(ngx.req.socket, 1, 2)))"

@@ -11,14 +11,14 @@ local OP_RAW_SOCKET = rt.ops.raw_socket
 local PHASES = rt.phases("server_rewrite rewrite access precontent content")
 local NUMBER = 1
 
-local raw = { __index = stream }
-local methods = {}
+local raw, body = {}, {}
+raw.__index, body.__index = raw, body
 for name, method in pairs(stream) do
+    raw[name] = method
     if name ~= "send" then
-        methods[name] = method
+        body[name] = method
     end
 end
-local body = { __index = methods }
 
 function ngx.req.socket(...)
     local n = select("#", ...)

@@ -2,22 +2,20 @@
 
 local rt = ...
 
-local type, rawset, error, tostring, setmetatable, select, pairs = type, rawset, error, tostring, setmetatable, select, pairs
+local type, rawset, tostring, select, pairs = type, rawset, tostring, select, pairs
 local sub, lower = string.sub, string.lower
 local wait, py, bad_argument, check_string = rt.wait, rt.py, rt.bad_argument, rt.check_string
 local io = rt.socket_io
+local PHASES = io.PHASES
 local check, refuse, is_number, to_integer, to_port = io.check, io.refuse, io.is_number, io.to_integer, io.to_port
 
 local OP_CONNECT = rt.ops.connect
 local try_connect, close, keepalive = py.socket_connect, py.socket_close, py.socket_keepalive
 
-local PHASES = rt.phases(rt.YIELDING)
-
 -- The fields of a socket object, where OpenResty has them.
 local NUMBER, CONNECT_TIMEOUT, KEY, LOCAL = 1, 2, 3, 8
 
 local tcp = {}
-local meta = { __index = tcp }
 
 for name, method in pairs(io.stream) do
     tcp[name] = method
@@ -151,16 +149,7 @@ end
 
 rt.tcp = tcp -- for the rest of its methods: socket_tls.lua
 
-local socket = {}
-
-function socket.tcp(...)
-    local n = select("#", ...)
-    if n ~= 0 then
-        error("expecting zero arguments, but got " .. n, 2)
-    end
-    rt.require_phase(PHASES, 2)
-    return setmetatable({}, meta)
-end
+local socket = { tcp = io.maker(tcp) }
 
 -- (A chunk of this name, for messages name the place that calls connect.)
 socket.connect = load([[

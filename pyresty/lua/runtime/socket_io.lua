@@ -5,7 +5,8 @@
 
 local rt = ...
 
-local type, error, tostring, tonumber, select, floor, ceil = type, error, tostring, tonumber, select, math.floor, math.ceil
+local type, error, tostring, tonumber, select, setmetatable = type, error, tostring, tonumber, select, setmetatable
+local floor, ceil = math.floor, math.ceil
 local sub, find = string.sub, string.find
 local bad_argument, check_string = rt.bad_argument, rt.check_string
 local wait, py, ops = rt.wait, rt.py, rt.ops
@@ -25,9 +26,24 @@ local REFUSED = {
     [-7] = "socket busy",
 }
 
+local PHASES = rt.phases(rt.YIELDING)
+
 local stream = {}
-local io = { stream = stream, WAIT = WAIT }
+local io = { stream = stream, WAIT = WAIT, PHASES = PHASES }
 rt.socket_io = io
+
+-- The function that makes socket objects with these methods: ngx.socket.tcp, ngx.socket.udp.
+function io.maker(methods)
+    methods.__index = methods
+    return function(...)
+        local n = select("#", ...)
+        if n ~= 0 then
+            error("expecting zero arguments, but got " .. n, 2)
+        end
+        rt.require_phase(PHASES, 2)
+        return setmetatable({}, methods)
+    end
+end
 
 -- Check a call of a method: its number of arguments, the object counted; its phase, where only `phases` may call it; and the object.
 local function check(self, n, least, most, expecting, phases)

@@ -2,20 +2,18 @@
 
 local rt = ...
 
-local error, setmetatable, select, tonumber = error, setmetatable, select, tonumber
+local select, tonumber = select, tonumber
 local wait, py, bad_argument, check_string, check_number = rt.wait, rt.py, rt.bad_argument, rt.check_string, rt.check_number
 local io = rt.socket_io
+local PHASES = io.PHASES
 local check, refuse, to_integer, WAIT = io.check, io.refuse, io.to_integer, io.WAIT
 local OP_CONNECT, OP_READ = rt.ops.udp_connect, rt.ops.udp_read
-
-local PHASES = rt.phases(rt.YIELDING)
 
 -- The fields of a socket object, where OpenResty has them; the largest datagram in bytes.
 local NUMBER, TIMEOUT, LOCAL = 1, 2, 3
 local LARGEST = 65536
 
 local udp = {}
-local meta = { __index = udp }
 
 function udp.setpeername(...)
     local n = select("#", ...)
@@ -103,11 +101,4 @@ function udp.close(...)
     return 1
 end
 
-function ngx.socket.udp(...)
-    local n = select("#", ...)
-    if n ~= 0 then
-        error("expecting zero arguments, but got " .. n, 2)
-    end
-    rt.require_phase(PHASES, 2)
-    return setmetatable({}, meta)
-end
+ngx.socket.udp = io.maker(udp)
