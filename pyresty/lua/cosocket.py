@@ -13,6 +13,7 @@ Behaviour: https://github.com/openresty/lua-nginx-module#ngxsockettcp
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 HIGH_WATER = 262144
 
 NEVER = float("inf")
+
+#: What poll(2) is asked for, to know that the other end has closed the connection.
+_ENDED = getattr(select, "POLLRDHUP", select.POLLHUP)
 
 #: What a reader may want: a number of bytes, a line, everything up to the end, anything, everything up to a pattern.
 SIZE, LINE, ALL, ANY, UNTIL = range(5)
@@ -305,6 +309,12 @@ class Peer(asyncio.Protocol):
             self.pos = 0
             self.later.clear()
         return self.buf
+
+    def ended(self) -> bool:
+        """Whether the other end has closed the connection, even if the event loop has not said so yet."""
+        poll = select.poll()
+        poll.register(self.sock, _ENDED)
+        return self.eof or bool(poll.poll(0))
 
     # -- sending
 

@@ -115,6 +115,21 @@ def test_reader_killed() -> None:
     asyncio.run(main())
 
 
+def test_end_that_the_loop_has_not_seen() -> None:
+    """A connection that the other end has closed is not kept: nginx has EPOLLRDHUP by then."""
+
+    async def main() -> None:
+        r = request()
+        calls = functions(SimpleNamespace(queued=[], r=r))  # type: ignore[arg-type]
+        u, theirs = await connected(r)
+        theirs.close()
+        assert u.peer is not None and not u.peer.eof
+        assert calls["socket_keepalive"](u.number, None, None) == CLOSED
+        sockets.close_all(r)
+
+    asyncio.run(main())
+
+
 def test_other_request() -> None:
     """While a socket is open, only the request that connected it may use it."""
 

@@ -180,7 +180,11 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
     def socket_any(number: int, size: float) -> Any:
         """``receiveany``."""
         peer = reader(number)
-        return peer if peer.__class__ is int else peer.want(ANY, int(size)) or WAIT
+        if peer.__class__ is int:
+            return peer
+        assert vm.r is not None
+        vm.r.log(DEBUG, b"lua tcp socket calling receiveany() method to read at most %d bytes" % size)
+        return peer.want(ANY, int(size)) or WAIT
 
     def socket_until(number: int, pattern: bytes, inclusive: bool, size: float) -> Any:
         """The iterator of ``receiveuntil``: the data and whether the pattern was reached."""
@@ -225,7 +229,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         assert r is not None
         u = sockets.get(number)
         peer = u.peer if u is not None else None
-        if u is None or peer is None or u.read_closed or u.write_closed or peer.eof:
+        if u is None or peer is None or u.read_closed or u.write_closed or peer.ended():
             return CONNECTING if u is not None and u.connecting == DIALLING else CLOSED
         if u.r is not r:
             return BAD_REQUEST
