@@ -52,7 +52,7 @@ class Pool:
         return True
 
     def leave(self) -> None:
-        """A connection has ended, or a connect has failed: the next one that waits has its turn."""
+        """A connection has ended, or a connect has failed or waited in vain: another may have its turn."""
         self.connections -= 1
         if self.connections == 0:
             if POOLS.get(self.name) is self:
@@ -77,8 +77,8 @@ class Pool:
                 self._waiting.remove(waiter)
 
     def next(self) -> None:
-        """Give the turn to the connect that has waited longest."""
-        while self._waiting:
+        """Give the turn to the connect that has waited longest, if one more connection may be in use."""
+        while self._waiting and self.connections - len(self._waiting) - len(self.idle) < self.size:
             waiter = self._waiting.popleft()
             if not waiter.done():
                 waiter.set_result(True)
@@ -100,8 +100,7 @@ class Pool:
         self.idle.append(peer)
         if timeout:
             peer.watch(timeout)
-        if self._waiting:
-            self.next()
+        self.next()
 
     def disturbed(self, peer: Peer) -> None:
         """Close an idle connection: bytes or its end have come, or its time is over."""

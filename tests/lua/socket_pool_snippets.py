@@ -102,20 +102,26 @@ POOL = Runs(
                 ngx.say(show({b:connect('127.0.0.1', {origin}, o)})) ngx.say(show({b:connect('127.0.0.1', {origin},
                 o)})) a:close()
                 ngx.say(show({b:connect('127.0.0.1', {origin}, o)}))""",
+            "backlog-late": """local o, seen = {pool = 'bl', pool_size = 1, backlog = 2}, {} local a = dial(nil, o)
+                local function take(name, timeout)
+                    local s = ngx.socket.tcp() s:settimeouts(timeout, 1000, 1000)
+                    local ok, err = s:connect('127.0.0.1', {origin}, o)
+                    seen[#seen + 1] = name .. (err or ok) s:close()
+                end
+                local b, c = ngx.thread.spawn(take, 'b', 20), ngx.thread.spawn(take, 'c', 2000)
+                ngx.sleep(0.1) seen[#seen + 1] = 'close' a:close()
+                ngx.thread.wait(b) ngx.thread.wait(c) ngx.say(table.concat(seen, ' '))""",
             "backlog-default": """local o = {pool = 'bd', backlog = 0} local all = {} for i = 1, 32 do local err
             all[i], err = dial(nil, o)
                 ngx.say(i, show(err)) end""",
             "backlog-refused": """local s = ngx.socket.tcp() for i = 1, 3 do
                 ngx.say(show({s:connect('127.0.0.1', {dead}, {pool = 'br', pool_size = 1, backlog = 0})})) end""",
-            "backlog-close": """""local a, b, c = ngx.location.capture_multi{{'/hold?close'}, {'/take?b'},
-            {'/take?b'}} ngx.print(a.body, b.body, c.body)"""
-            "",
-            "backlog-keep": """""local a, b, c = ngx.location.capture_multi{{'/hold?keep'}, {'/take?b'}, {'/take?c'}}
-            ngx.print(a.body, b.body, c.body)"""
-            "",
-            "backlog-left": """""local a, b = ngx.location.capture_multi{{'/hold?left'}, {'/take?b'}}
-            ngx.print(a.body, b.body)"""
-            "",
+            "backlog-close": """local a, b, c = ngx.location.capture_multi{{'/hold?close'}, {'/take?b'},
+            {'/take?b'}} ngx.print(a.body, b.body, c.body)""",
+            "backlog-keep": """local a, b, c = ngx.location.capture_multi{{'/hold?keep'}, {'/take?b'}, {'/take?c'}}
+            ngx.print(a.body, b.body, c.body)""",
+            "backlog-left": """local a, b = ngx.location.capture_multi{{'/hold?left'}, {'/take?b'}}
+            ngx.print(a.body, b.body)""",
         }.items()
     },
     {
