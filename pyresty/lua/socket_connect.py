@@ -15,7 +15,7 @@ from ..process.logs import CRIT, DEBUG, ERR
 from ..upstream.address import Address, BadAddress, inet_address, is_inet, parse_url
 from ..upstream.resolver import SYSTEM, ResolveError
 from .cosocket import Answer, Peer
-from .socket_object import DIALLING, IDLE, CoSocket, sockets
+from .socket_object import DIALLING, IDLE, CoSocket, sockets, time_for
 from .socket_pool import POOLS, pool_for
 from .strerror import failed, lua_text
 from .wait import wake, within
@@ -41,9 +41,8 @@ async def connect(
     """
     u = sockets[number]
     conf = r.loc.conf["lua"]
-    seconds = timeout / 1000 if timeout > 0 else conf.socket_connect_timeout
+    seconds = time_for(r, b"tcp socket connect", timeout, conf.socket_connect_timeout)
     target = Target(host, int(port), local)
-    r.log(DEBUG, b"lua tcp socket connect timeout: %d" % round(seconds * 1000))
     pool = POOLS.get(u.key)
     if size:
         pool = pool_for(r, u.key, int(size) if size > 0 else conf.socket_pool_size, int(backlog))

@@ -11,7 +11,7 @@ import ssl
 from typing import Protocol, TypeVar
 
 from ..http.request import Request
-from ..process.logs import ERR
+from ..process.logs import DEBUG, ERR
 from ..upstream import tls_errors
 from .cosocket import ALL, Peer
 from .socket_pool import Pool
@@ -158,3 +158,13 @@ class CoSocket:
 
 
 sockets: Sockets[CoSocket] = Sockets()
+
+
+def time_for(r: Request, what: bytes, timeout: float, configured: float) -> float:
+    """The seconds that an operation has: ``timeout``, which Lua has set in milliseconds, or, where that is 0, what is
+    configured.
+    """
+    seconds = timeout / 1000 if timeout > 0 else configured
+    if r.loc.core.error_log.enabled(DEBUG):
+        r.log(DEBUG, b"lua %s timeout: %d" % (what, round(seconds * 1000)))
+    return seconds

@@ -12,11 +12,11 @@ from collections.abc import Coroutine
 from typing import Any
 
 from ..http.request import Request
-from ..process.logs import CRIT, DEBUG, ERR
+from ..process.logs import CRIT, ERR
 from ..upstream.address import Address, parse_url
 from .cosocket import Answer
 from .socket_connect import Target, find_address, host_of
-from .socket_object import Sockets
+from .socket_object import Sockets, time_for
 from .strerror import failed, lua_text
 from .wait import wake, within
 
@@ -145,6 +145,5 @@ async def connect(r: Request, number: float, host: bytes, port: float, local: by
 
 def read(r: Request, number: float, size: float, timeout: float) -> Coroutine[Any, Any, Answer]:
     """Wait for a datagram. ``timeout`` in milliseconds, 0 for ``lua_socket_read_timeout``."""
-    seconds = timeout / 1000 if timeout > 0 else r.loc.conf["lua"].socket_read_timeout
-    r.log(DEBUG, b"lua udp socket read timeout: %d" % round(seconds * 1000))
+    seconds = time_for(r, b"udp socket read", timeout, r.loc.conf["lua"].socket_read_timeout)
     return udp_sockets[int(number)].wait(int(size), seconds)

@@ -26,6 +26,7 @@ from ..socket_object import (
     WRITING,
     CoSocket,
     sockets,
+    time_for,
 )
 from ..socket_pool import POOLS, pool_for
 from ..strerror import reason
@@ -49,20 +50,14 @@ def read(r: Request, number: int, timeout: float) -> asyncio.Future[Answer]:
     """Wait for what a call has found missing. ``timeout`` in milliseconds, 0 for the configured one."""
     peer = sockets[int(number)].peer
     assert peer is not None
-    seconds: float = timeout / 1000 if timeout > 0 else r.loc.conf["lua"].socket_read_timeout
-    if r.loc.core.error_log.enabled(DEBUG):
-        r.log(DEBUG, b"lua tcp socket read timeout: %d" % round(seconds * 1000))
-    return peer.wait(seconds)
+    return peer.wait(time_for(r, b"tcp socket read", timeout, r.loc.conf["lua"].socket_read_timeout))
 
 
 async def sent(r: Request, number: int, timeout: float) -> Answer:
     """Wait until the kernel has taken what ``socket_send`` was given."""
     u = sockets[int(number)]
     assert u.peer is not None
-    seconds: float = timeout / 1000 if timeout > 0 else r.loc.conf["lua"].socket_send_timeout
-    if r.loc.core.error_log.enabled(DEBUG):
-        r.log(DEBUG, b"lua tcp socket send timeout: %d" % round(seconds * 1000))
-    answer = await u.peer.sent(seconds)
+    answer = await u.peer.sent(time_for(r, b"tcp socket send", timeout, r.loc.conf["lua"].socket_send_timeout))
     if answer[0] is None and not u.write_closed:
         u.log(b"lua tcp socket write timed out")
         u.write_closed = True
