@@ -11,6 +11,7 @@ import re
 import signal
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -250,6 +251,23 @@ def test_one_address_of_a_port_with_tls_and_one_without(ca: Authority, reference
             assert client.ask() == (200, b"https")
 
 
+@both
+@pytest.mark.parametrize(("path", "doing"), [("", "waiting for request"), ("/", "keepalive")])
+def test_what_cannot_be_decrypted(ca: Authority, reference: bool, path: str, doing: str) -> None:
+    with (
+        serving(ca, one_server(ONE + " return 200 ok;"), reference=reference) as server,
+        Client(ca, server.port) as client,
+    ):
+        if path:
+            assert client.ask(path) == (200, b"ok")
+        with socket.socket(fileno=os.dup(client.sock.fileno())) as raw:
+            raw.sendall(b"\x17\x03\x03\x00\x20" + b"y" * 32)
+        server.logged(
+            "SSL_read() failed (SSL: error:0A000119:SSL routines::decryption failed or bad record mac) while "
+            f"{doing}, client: 127.0.0.1, server: 0.0.0.0:"
+        )
+
+
 # -- settings
 
 
@@ -270,6 +288,18 @@ def test_sessions_are_resumed(ca: Authority, reference: bool, tickets: str) -> N
         with Client(ca, server.port) as client:
             assert client.ask() == (200, b".")
             context, session = client.context, client.sock.session
+        with Client(ca, server.port, context=context, session=session) as client:
+            assert client.ask() == (200, b"r")
+
+
+@both
+def test_a_session_outlives_a_connection_that_is_reset(ca: Authority, reference: bool) -> None:
+    inside = f"{ONE} ssl_protocols TLSv1.2; ssl_session_cache builtin:100; ssl_session_tickets off; return 200 $ssl_session_reused;"
+    with serving(ca, one_server(inside), reference=reference) as server:
+        with Client(ca, server.port) as client:
+            assert client.ask() == (200, b".")
+            context, session = client.context, client.sock.session
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         with Client(ca, server.port, context=context, session=session) as client:
             assert client.ask() == (200, b"r")
 

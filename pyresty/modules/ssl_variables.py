@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..tls import openssl
 from ..tls.names import one_line, rfc2253
-from ..tls.transport import OPEN, TLSTransport
+from ..tls.records import OPEN
+from ..tls.transport import TLSTransport
 from ..tls.verify import result
 
 if TYPE_CHECKING:

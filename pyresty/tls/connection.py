@@ -17,7 +17,8 @@ from ..http.request import Request
 from ..http.timeouts import NEVER
 from ..process.logs import DEBUG, INFO
 from ..upstream.tls_client import handshake_log
-from .transport import OPEN, TLSTransport
+from .records import OPEN
+from .transport import TLSTransport
 
 if TYPE_CHECKING:
     from ..http.routing import Server

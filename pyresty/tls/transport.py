@@ -1,8 +1,7 @@
 """TLS as a server: between the loop's transport and the connection that serves.
 
-The one idea: to the loop's transport this is the protocol, to the connection it is the transport. OpenSSL gets nothing to
-see until the ClientHello is complete: only then it is known which server is meant, and its Lua code may wait before the
-handshake begins. What arrives is decrypted on the spot, what is written is encrypted on the spot.
+The one idea: OpenSSL gets nothing to see until the ClientHello is complete: only then it is known which server is meant,
+and its Lua code may wait before the handshake begins.
 
 Rules: ``ngx_http_ssl_handshake``, ``ngx_http_ssl_servername``, ``ngx_ssl_shutdown``.
 """
@@ -11,53 +10,40 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..process.logs import CRIT, INFO
 from ..upstream.tls_errors import failed, handshake_failed
 from .hello import MOST, ClientHello, NotAHello, parse
+from .records import CLOSED, OPEN, SETTLING, SHAKING, WAITING, TLSRecords
 
 if TYPE_CHECKING:
     from .connection import TLSConnection
     from .handshake import Handshake
     from .settings import ServerTLS
 
-#: Bytes asked of OpenSSL at once; it gives a record (16 KB) at most.
-_RECORD = 16384
-_FATAL_ALERT = b"\x15\x03\x03\x00\x02\x02"  # a fatal alert in the clear
-_INTERNAL_ERROR = 80
-
-#: What becomes of a connection, in this order.
-WAITING, SETTLING, SHAKING, OPEN, CLOSED = range(5)
+#: A fatal alert in the clear: ``internal_error``.
+_INTERNAL_ERROR = b"\x15\x03\x03\x00\x02\x02\x50"
 
 
-class TLSTransport(asyncio.Protocol):
-    """TLS for ``user``. ``object`` and ``hello`` are there once the ClientHello is."""
+class TLSTransport(TLSRecords):
+    """TLS for ``user``. ``hello`` is there once the ClientHello is, if that is one."""
 
-    __slots__ = (
-        "_first", "_incoming", "_lower", "_outgoing", "_task", "_write_size", "handshake", "hello", "object", "state", "user",
-    )  # fmt: skip
+    __slots__ = ("_first", "_task", "handshake", "hello")
 
-    object: ssl.SSLObject
-    _lower: Any
+    user: TLSConnection
 
     def __init__(self, user: TLSConnection) -> None:
-        self.user = user
-        self.state = WAITING
+        super().__init__(user, WAITING)
         self.hello: ClientHello | None = None
         self.handshake: Handshake | None = None  #: what Lua changes, while it may
         self._first = b""
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._write_size = 0
         self._task: asyncio.Task[None] | None = None
 
     # -- the calls of the loop's transport
 
     def connection_made(self, transport: Any) -> None:
-        self._lower = transport
-        self.user.connection_made(self)
+        super().connection_made(transport)
         if not self.user.names.tls:  # another address of the same socket, without TLS
             self._in_the_clear()
 
@@ -101,19 +87,9 @@ class TLSTransport(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.state in (WAITING, SHAKING) and exc is not None and isinstance(exc, OSError):
+        if self.state in (WAITING, SHAKING) and isinstance(exc, OSError):
             self._log_failure(exc)
-        if self.state == OPEN:  # else OpenSSL forgets the session
-            with suppress(ssl.SSLError, ValueError):
-                self.object.unwrap()
-        self.state = CLOSED
-        self.user.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        self.user.pause_writing()
-
-    def resume_writing(self) -> None:
-        self.user.resume_writing()
+        super().connection_lost(exc)
 
     # -- the handshake
 
@@ -162,26 +138,15 @@ class TLSTransport(asyncio.Protocol):
         """End the handshake: Lua has said no. The client is told ``internal_error``, as OpenSSL does then."""
         if self.state == SETTLING:
             self.user.worker.log(INFO, f"{message} while SSL handshaking", self.user)
-            self.state = CLOSED
-            self._lower.write(_FATAL_ALERT + bytes((_INTERNAL_ERROR,)))
-            self._lower.close()
+            self._lower.write(_INTERNAL_ERROR)
+            self.close()
 
-    def _shake(self) -> None:
-        try:
-            self.object.do_handshake()
-        except ssl.SSLWantReadError:
-            self._flush()
-            return
-        except ssl.SSLError as error:
-            self._flush()
+    def _shaken(self, error: ssl.SSLError | None) -> None:
+        if error is None:
+            self.user.handshaked()
+        else:
             self._log_failure(error)
-            self.state = CLOSED
-            self._lower.close()
-            return
-        self._flush()
-        self.state = OPEN
-        self.user.handshaked()
-        self._decrypt()
+            self.close()
 
     def _log_failure(self, error: OSError) -> None:
         level, text = handshake_failed(error)
@@ -191,103 +156,13 @@ class TLSTransport(asyncio.Protocol):
             text = "handshake rejected"  # ssl_reject_handshake has the only callback
         self.user.worker.log(level if level == CRIT else INFO, f"{text} while SSL handshaking", self.user)
 
-    # -- data
-
-    def _decrypt(self) -> None:
-        """Hand over what has arrived. The end of the connection without TLS's own is an end like any other."""
-        read, tls, incoming = self.object.read, self.object, self._incoming
-        parts: list[bytes] = []
-        ended = False
-        try:
-            while True:
-                data = read(_RECORD)
-                if not data:
-                    ended = True
-                    break
-                parts.append(data)
-                if not incoming.pending and not tls.pending() and not incoming.eof:
-                    break
-        except ssl.SSLWantReadError:
-            pass
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            ended = True
-        except ssl.SSLError as error:
-            level, text = failed("SSL_read()", error)
-            self.user.worker.log(level if level == CRIT else INFO, text + " while waiting for request", self.user)
-            self.state = CLOSED
-            self._lower.abort()
-            return
-        if self._outgoing.pending:
-            self._flush()
-        if parts:
-            self.user.data_received(parts[0] if len(parts) == 1 else b"".join(parts))
-        if ended and self.state == OPEN and not self.user.eof and not self.user.eof_received():
-            self.close()
-
-    def _flush(self) -> None:
-        data = self._outgoing.read()
-        if data:
-            self._lower.write(data)
-
-    # -- what the connection calls
-
-    def write(self, data: bytes) -> None:
-        """Encrypt and send."""
-        if self.state != OPEN:
-            return
-        write, size = self.object.write, self._write_size
-        try:
-            if len(data) <= size:
-                write(data)
-            else:
-                rest = memoryview(data)
-                for start in range(0, len(data), size):
-                    write(rest[start : start + size])
-        except ssl.SSLError as error:
-            level, text = failed("SSL_write()", error)
-            self.user.worker.log(level if level == CRIT else INFO, text, self.user)
-            self.abort()
-            return
-        self._lower.write(self._outgoing.read())
-
-    def write_eof(self) -> None:
-        """Say goodbye, and send nothing more; what the client still sends may come."""
-        if self.state == OPEN:
-            self._goodbye()
-            self._lower.write_eof()
-
-    def close(self) -> None:
-        """Say goodbye as TLS has it, and close when everything is sent."""
-        if self.state == OPEN:
-            self._goodbye()
-        self.state = CLOSED
-        self._lower.close()
-
-    def abort(self) -> None:
-        """Close now."""
-        self.state = CLOSED
-        self._lower.abort()
-
-    def _goodbye(self) -> None:
-        with suppress(ssl.SSLError, ValueError):
-            self.object.unwrap()
-        self._flush()
-
-    def pause_reading(self) -> None:
-        self._lower.pause_reading()
-
-    def resume_reading(self) -> None:
-        self._lower.resume_reading()
-
-    def get_write_buffer_size(self) -> int:
-        """Bytes, encrypted, that the kernel has not taken yet."""
-        size: int = self._lower.get_write_buffer_size()
-        return size
-
-    def set_write_buffer_limits(self, high: int | None = None) -> None:
-        """As the transport's below."""
-        self._lower.set_write_buffer_limits(high)
-
-    def get_extra_info(self, name: str) -> Any:
-        """As the transport's below."""
-        return self._lower.get_extra_info(name)
+    def _broken(self, call: str, error: ssl.SSLError) -> None:
+        level, text = failed(call, error)
+        level = level if level == CRIT else INFO
+        user = self.user
+        if user.r is not None:
+            user.r.log(level, text)
+        else:
+            doing = "keepalive" if user.requests else "waiting for request"
+            user.worker.log(level, f"{text} while {doing}", user)
+        self.abort()

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from ...tls import openssl, pem
 from ...tls.context import TLSError
 from ...tls.hello import GREASE
+from ...tls.records import OPEN
 from ...tls.settings import Verify
-from ...tls.transport import OPEN, TLSTransport
+from ...tls.transport import TLSTransport
 
 if TYPE_CHECKING:
     from ...tls.handshake import Handshake
