@@ -168,6 +168,17 @@ def test_a_body_in_many_records(ca: Authority, reference: bool) -> None:
         assert client.file.read().endswith(b"\r\n\r\n9000")
 
 
+@both
+def test_a_limited_response_is_https_all_the_same(ca: Authority, reference: bool) -> None:
+    conf = "log_format own '$scheme $ssl_protocol'; access_log {prefix}/logs/own.log own;"
+    conf += one_server(ONE + " limit_rate 1m; location / { root html; }")
+    with serving(ca, conf, reference=reference, **{"html/some": b"x" * 1000}) as server:
+        with Client(ca, server.port) as client:
+            assert client.ask("/some") == (200, b"x" * 1000)
+        server.stop()
+        assert server.log_text("own.log") == "https TLSv1.3\n"
+
+
 # -- what is no TLS
 
 

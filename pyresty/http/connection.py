@@ -551,3 +551,4 @@ class Connection(asyncio.Protocol):
 
     scheme = b"http"
     default_port = 80
+    tls: Any = None  #: what speaks TLS below, if anything does (``tls/transport.py``)

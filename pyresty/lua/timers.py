@@ -27,6 +27,7 @@ class NoClient:
     )  # fmt: skip
 
     scheme = b"http"
+    tls = None
 
     def __init__(self, worker: Any, remote_addr: bytes, listening: bytes) -> None:
         self.worker = worker

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from ..tls import openssl
 from ..tls.names import one_line, rfc2253
 from ..tls.records import OPEN
-from ..tls.transport import TLSTransport
 from ..tls.verify import result
 
 if TYPE_CHECKING:
     from ..config.build import Builder
     from ..http.request import Request
+    from ..tls.transport import TLSTransport
 
 _GROUPS = 10
 _DAY = 86400
@@ -142,8 +142,8 @@ TABLE: dict[str, Callable[[TLSTransport], str]] = {
 
 def _variable(get: Callable[[TLSTransport], str]) -> Callable[[Request], bytes | None]:
     def read(r: Request) -> bytes | None:
-        tls = r.conn.transport
-        if tls.__class__ is not TLSTransport or tls.state < OPEN or not hasattr(tls, "object"):
+        tls = r.conn.tls
+        if tls is None or tls.state < OPEN or not hasattr(tls, "object"):
             return None
         return get(tls).encode("utf-8", "surrogateescape") or None
 
@@ -152,8 +152,8 @@ def _variable(get: Callable[[TLSTransport], str]) -> Callable[[Request], bytes |
 
 def _server_name(r: Request) -> bytes | None:
     """``$ssl_server_name``, which is known during the handshake already."""
-    tls = r.conn.transport
-    return tls.hello.server_name if tls.__class__ is TLSTransport and tls.hello is not None else None
+    tls = r.conn.tls
+    return tls.hello.server_name if tls is not None and tls.hello is not None else None
 
 
 def define_variables(cf: Builder) -> None:

@@ -30,16 +30,15 @@ HTTP_TO_HTTPS = 497
 
 
 class TLSConnection(Connection):
-    """``not_tls`` is set for a client that began to speak in the clear; ``named`` is the server that the
-    ClientHello names, and ``negotiated`` the name.
+    """``tls`` is None where the client speaks in the clear, which ``not_tls`` says is a mistake; ``named`` is the server
+    that the ClientHello names, and ``negotiated`` the name.
     """
 
-    __slots__ = ("named", "negotiated", "not_tls")
-
-    transport: TLSTransport
+    __slots__ = ("named", "negotiated", "not_tls", "tls")
 
     def __init__(self, worker: HttpWorker, address: Address) -> None:
         super().__init__(worker, address)
+        self.tls: TLSTransport | None = TLSTransport(self)
         self.negotiated: bytes | None = None
         self.named: Server | None = None
         self.not_tls = False
@@ -47,12 +46,12 @@ class TLSConnection(Connection):
     @property
     def scheme(self) -> bytes:  # type: ignore[override]
         """``$scheme``."""
-        return b"https" if self.transport.__class__ is TLSTransport else b"http"
+        return b"http" if self.tls is None else b"https"
 
     @property
     def default_port(self) -> int:  # type: ignore[override]
         """The port that is not shown in redirects."""
-        return 443 if self.transport.__class__ is TLSTransport else 80
+        return 80 if self.tls is None else 443
 
     def choose_server(self, name: bytes) -> ServerTLS:
         """How the server called ``name`` shakes hands, or the default server where none has that name."""
@@ -74,18 +73,19 @@ class TLSConnection(Connection):
         worker = self.worker
         worker.wheel.watch(self, self.loop.time() + self.names.default.core.client_header_timeout)
         if worker.config.error_log.enabled(DEBUG):
-            tls = self.transport.object
+            assert self.tls is not None
+            tls = self.tls.object
             worker.log(DEBUG, handshake_log(tls), self)
             if tls.session_reused:
                 worker.log(DEBUG, "SSL reused session", self)
 
     def _client_left(self) -> None:
-        if self.transport.__class__ is not TLSTransport or self.requests or self.buf or self.transport.state == OPEN:
+        if self.tls is None or self.tls.state == OPEN or self.requests or self.buf:
             super()._client_left()
 
     def on_deadline(self) -> None:
         """The wheel's call."""
-        if self.transport.__class__ is TLSTransport and self.transport.state < OPEN:
+        if self.tls is not None and self.tls.state < OPEN:
             self.deadline = NEVER
             self.timed_out = True
             self.worker.log(INFO, "client timed out (110: Connection timed out) while SSL handshaking", self)
@@ -114,4 +114,4 @@ class TLSConnection(Connection):
 
 def accept(worker: HttpWorker, address: Address) -> Any:
     """The protocol for a new connection to ``address``."""
-    return TLSTransport(TLSConnection(worker, address))
+    return TLSConnection(worker, address).tls

@@ -96,7 +96,7 @@ class TLSTransport(TLSRecords):
     def _in_the_clear(self) -> None:
         user, lower = self.user, self._lower
         self.state = CLOSED
-        user.transport = lower
+        user.tls, user.transport = None, lower
         lower.set_protocol(user)
         if self._first:
             user.data_received(self._first)

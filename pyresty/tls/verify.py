@@ -33,7 +33,7 @@ def make_check(settings: ServerTLS) -> Callable[[Request], Awaitable[int | None]
 
     async def check(r: Request) -> int | None:
         conn: Any = r.conn
-        if r.internal or r.is_subrequest or conn.scheme != b"https":
+        if r.internal or r.is_subrequest or conn.tls is None:
             return None
         if conn.negotiated is not None and r.head.host != conn.negotiated:
             r.log(
@@ -41,7 +41,7 @@ def make_check(settings: ServerTLS) -> Callable[[Request], Awaitable[int | None]
                 "client attempted to request the server name different from the one that was negotiated" + _READING,
             )
             return MISDIRECTED
-        tls = conn.transport.object
+        tls = conn.tls.object
         code, text = result(tls)
         if code and (verify != OPTIONAL_NO_CA or code not in _OPTIONAL):
             r.log(INFO, f"client SSL certificate verify error: ({code}:{text}){_READING}")

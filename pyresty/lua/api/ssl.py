@@ -15,10 +15,10 @@ from ...tls.context import TLSError
 from ...tls.hello import GREASE
 from ...tls.records import OPEN
 from ...tls.settings import Verify
-from ...tls.transport import TLSTransport
 
 if TYPE_CHECKING:
     from ...tls.handshake import Handshake
+    from ...tls.transport import TLSTransport
     from ..vm import LuaVM
 
 #: Numbers of the versions, as in the protocol.
@@ -31,8 +31,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
     """What the Lua side calls. Where they can fail they answer (None, error)."""
 
     def connection() -> TLSTransport | None:
-        transport = vm.r.conn.transport if vm.r is not None else None
-        return transport if transport.__class__ is TLSTransport else None
+        return vm.r.conn.tls if vm.r is not None else None
 
     def handshake() -> Handshake | None:
         tls = connection()
