@@ -73,7 +73,6 @@ NOTES: dict[str, str] = {
     "tcpsock:sslhandshake": "a certificate that fails verification ends the handshake; OCSP stapling is refused",
     "ngx.balancer": "`set_upstream_tls(true)` needs a `proxy_pass` that names https://",
     "ngx.ocsp": "raises by name: Python's `ssl` cannot send OCSP responses",
-    "ngx.ssl.session": "raises by name: Python's `ssl` gives no access to its session cache",
     "ngx.ssl": "`get_req_ssl_pointer`, `get_upstream_ssl_pointer`, `ssl_session_reused` and `export_keying_material_early` raise by name",
     "ngx.ssl.proxysslverify": "`get_verify_cert` raises by name",
     "ngx.pipe": "`buffer_size` has no effect",

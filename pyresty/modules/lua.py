@@ -136,13 +136,15 @@ def code_from(cf: Builder, node: Node, phase: str) -> Code:
     return code
 
 
-def phase_directive(field: str) -> Any:
-    """Setter of a ``*_by_lua*`` directive: stores its Code in ``field`` of the settings it belongs to."""
+def phase_directive(field: str, phase: str = "") -> Any:
+    """Setter of a ``*_by_lua*`` directive of a location or server: stores its Code in ``field``; ``phase`` where that has
+    another name.
+    """
 
     def set_phase(cf: Builder, conf: Any, node: Node) -> None:
         if getattr(conf, field) is not UNSET:
             raise ValueError("is duplicate")
-        setattr(conf, field, code_from(cf, node, field))
+        setattr(conf, field, code_from(cf, node, phase or field))
 
     return set_phase
 

@@ -9,16 +9,15 @@ https://github.com/openresty/lua-nginx-module#proxy_ssl_certificate_by_lua_block
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..config.directives import FLAG, LIF, LOCATION, TAKE1, UNSET, Directive, Module, Settings, flag, setting
+from ..config.directives import FLAG, LIF, LOCATION, TAKE1, Directive, Module, Settings, flag, setting
 from ..lua.handlers import Code
 from ..lua.proxy_ssl import make_certifier, make_judge
-from .lua import code_from
+from .lua import phase_directive
 
 if TYPE_CHECKING:
     from ..config.build import Builder
-    from ..config.parse import Node
     from ..http.routing import Location
     from .proxy_ssl import ProxySSLLocation
 
@@ -30,15 +29,6 @@ class LuaProxySSLLocation(Settings):
     certificate: Code | None = setting(None)
     verify: Code | None = setting(None)
     skip: bool = setting(False)  #: OpenSSL's own verification
-
-
-def _code(field: str, phase: str) -> Any:
-    def set_code(cf: Builder, conf: LuaProxySSLLocation, node: Node) -> None:
-        if getattr(conf, field) is not UNSET:
-            raise ValueError("is duplicate")
-        setattr(conf, field, code_from(cf, node, phase))
-
-    return set_code
 
 
 def on_location(cf: Builder, loc: Location) -> None:
@@ -70,13 +60,8 @@ MODULE = Module(
     on_location=on_location,
     directives=(
         *(
-            Directive(
-                "proxy_ssl_certificate_by_lua" + kind, _IN_LOCATION, TAKE1, _code("certificate", "proxy_ssl_cert")
-            )
-            for kind in ("_block", "_file")
-        ),
-        *(
-            Directive("proxy_ssl_verify_by_lua" + kind, _IN_LOCATION, TAKE1, _code("verify", "proxy_ssl_verify"))
+            Directive(f"proxy_ssl_{field}_by_lua{kind}", _IN_LOCATION, TAKE1, phase_directive(field, phase))
+            for field, phase in (("certificate", "proxy_ssl_cert"), ("verify", "proxy_ssl_verify"))
             for kind in ("_block", "_file")
         ),
         Directive("lua_upstream_skip_openssl_default_verify", _IN_LOCATION, FLAG, flag("skip")),

@@ -1,4 +1,5 @@
-"""``ssl_client_hello_by_lua*`` and ``ssl_certificate_by_lua*``: Lua in the handshake with a client.
+"""``ssl_client_hello_by_lua*``, ``ssl_certificate_by_lua*`` and ``ssl_session_*_by_lua*``: Lua in the handshake with a
+client.
 
 https://github.com/openresty/lua-nginx-module#ssl_certificate_by_lua_block
 """
@@ -6,37 +7,30 @@ https://github.com/openresty/lua-nginx-module#ssl_certificate_by_lua_block
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..config.directives import HTTP, SERVER, TAKE1, UNSET, Directive, Module, Settings, refuse, setting
+from ..config.directives import HTTP, SERVER, TAKE1, Directive, Module, Settings, setting
 from ..config.errors import ConfigError
 from ..lua.handlers import Code
-from ..lua.handshake import make_step
-from .lua import code_from
+from ..lua.handshake import make_step, make_store
+from ..tls import openssl, sessions
+from .lua import phase_directive
 from .ssl import SSLServer
 
 if TYPE_CHECKING:
     from ..config.build import Builder
-    from ..config.parse import Node
     from ..tls.handshake import Handshake
-    from ..tls.settings import Step
+    from ..tls.settings import ServerTLS, Step
 
 
 @dataclass(eq=False)
 class LuaSSLServer(Settings):
     """Settings of a server."""
 
-    client_hello: Code | None = setting(None)
-    certificate: Code | None = setting(None)
-
-
-def _code(field: str, phase: str) -> Any:
-    def set_code(cf: Builder, conf: LuaSSLServer, node: Node) -> None:
-        if getattr(conf, field) is not UNSET:
-            raise ValueError("is duplicate")
-        setattr(conf, field, code_from(cf, node, phase))
-
-    return set_code
+    ssl_client_hello: Code | None = setting(None)
+    ssl_certificate: Code | None = setting(None)
+    ssl_session_fetch: Code | None = setting(None)
+    ssl_session_store: Code | None = setting(None)
 
 
 def finish(cf: Builder) -> None:
@@ -44,16 +38,32 @@ def finish(cf: Builder) -> None:
     for server in cf.config.servers:
         conf: LuaSSLServer = server.conf["lua_ssl_server"]
         secure: SSLServer = server.conf["ssl"]
-        if conf.client_hello is None and conf.certificate is None:
+        made = secure.made
+        if made.context is None:
+            if conf.ssl_client_hello is not None or conf.ssl_certificate is not None:
+                raise ConfigError("no ssl configured for the server")
             continue
-        if secure.made.context is None:
-            raise ConfigError("no ssl configured for the server")
-        if conf.client_hello is not None:
-            secure.made.client_hello = make_step(server, conf.client_hello, "ssl_client_hello", "client hello cb")
-        if conf.certificate is not None:
-            step = make_step(server, conf.certificate, "ssl_certificate", "cert cb")
-            first = secure.made.certificate
-            secure.made.certificate = step if first is None else _in_turn(first, step)
+        if conf.ssl_client_hello is not None:
+            made.client_hello = make_step(server, conf.ssl_client_hello, "client hello cb")
+        if conf.ssl_certificate is not None:
+            step = make_step(server, conf.ssl_certificate, "cert cb")
+            made.certificate = step if made.certificate is None else _in_turn(made.certificate, step)
+        if conf.ssl_session_fetch is not None:
+            made.session_fetch = make_step(server, conf.ssl_session_fetch, "sess get cb")
+            _watch(made)
+        if conf.ssl_session_store is not None:
+            made.session_store = make_store(server, conf.ssl_session_store)
+            _watch(made)
+
+
+def _watch(made: ServerTLS) -> None:
+    if openssl.WHY_NOT:
+        raise ConfigError(
+            f'"ssl_session_fetch_by_lua*" and "ssl_session_store_by_lua*" are not possible: {openssl.WHY_NOT}'
+        )
+    assert made.context is not None
+    made.values = made.values._replace(by_lua=True)
+    sessions.watch(made.context)
 
 
 def _in_turn(first: Step, second: Step) -> Step:
@@ -63,26 +73,18 @@ def _in_turn(first: Step, second: Step) -> Step:
     return both
 
 
-_HS = HTTP | SERVER
-_NO_SESSIONS = "Python's ssl doesn't let anybody look into its session cache"
-
 MODULE = Module(
     name="lua_ssl_server",
     server=LuaSSLServer,
     finish=finish,
-    directives=(
-        *(
-            Directive("ssl_client_hello_by_lua" + kind, _HS, TAKE1, _code("client_hello", "ssl_client_hello"), "server")
-            for kind in ("_block", "_file")
-        ),
-        *(
-            Directive("ssl_certificate_by_lua" + kind, _HS, TAKE1, _code("certificate", "ssl_certificate"), "server")
-            for kind in ("_block", "_file")
-        ),
-        *(
-            Directive(f"ssl_session_{what}_by_lua{kind}", HTTP, TAKE1, refuse(_NO_SESSIONS), "server")
-            for what in ("fetch", "store")
-            for kind in ("_block", "_file")
-        ),
+    directives=tuple(
+        Directive(f"{phase}_by_lua{kind}", where, TAKE1, phase_directive(phase), "server")
+        for phase, where in (
+            ("ssl_client_hello", HTTP | SERVER),
+            ("ssl_certificate", HTTP | SERVER),
+            ("ssl_session_fetch", HTTP),
+            ("ssl_session_store", HTTP),
+        )
+        for kind in ("_block", "_file")
     ),
 )

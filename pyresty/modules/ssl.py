@@ -243,8 +243,8 @@ def _make(cf: Builder, server: Server, conf: SSLServer) -> None:
         conf.protocols, conf.ciphers, conf.prefer_server_ciphers, conf.ecdh_curve, path(conf.dhparam), conf.verify,
         conf.verify_depth, path(conf.client_certificate), path(conf.trusted_certificate), path(conf.crl),
         conf.session_tickets, conf.session_ticket_key, conf.session_timeout,
-        conf.session_cache in ("builtin", "shared"), conf.reject_handshake and not conf.certificates, conf.commands,
-        cf.path(conf.key_log) if conf.key_log else "",
+        conf.session_cache, reject=conf.reject_handshake and not conf.certificates, commands=conf.commands,
+        key_log=cf.path(conf.key_log) if conf.key_log else "",
     )  # fmt: skip
     conf.made = made = ServerTLS(values, conf.buffer_size)
     made.passwords = conf.passwords

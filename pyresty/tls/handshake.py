@@ -1,4 +1,5 @@
-"""What Lua may change before a handshake: certificates, protocols, whether the client has to show a certificate.
+"""What Lua may change before a handshake: certificates, protocols, whether the client has to show a certificate, the
+session to be resumed; and after it, storing the session.
 
 The one idea: Lua's wishes are gathered here, before OpenSSL has seen anything, and then become one or two contexts: that of
 the server, which keeps the keys of session tickets, and, for other certificates, one that only lends them
@@ -19,6 +20,7 @@ from ..http.request import Request
 from ..process.cycle import describe
 from ..process.logs import CRIT, ERR
 from .context import TLSError
+from .sessions import is_fresh
 
 if TYPE_CHECKING:
     from ..http.routing import Location
@@ -41,8 +43,15 @@ class HandshakeRequest(Request):
         head.server = loc.server
         super().__init__(handshake.user, head, 0.0)
         self.loc = loc
-        self.handshake: Handshake | None = handshake
+        self.handshake = handshake
         self.context = context
+        self.lua = handshake.ctx
+
+    def end(self) -> None:
+        """The code has ended: what it has left in ``ngx.ctx`` is there for the handshake's next."""
+        self.handshake.ctx = self.lua
+        for cleanup in self.cleanups or ():
+            cleanup(self)
 
     def log_context(self) -> bytes:
         """``, context: ssl_certificate_by_lua*, client: …, server: …``."""
@@ -61,7 +70,10 @@ class HandshakeRequest(Request):
 class Handshake:
     """One handshake that has not begun. ``pairs`` are certificates with their keys (PEM) that Lua has set."""
 
-    __slots__ = ("certificates", "cleared", "ctx", "keys", "protocols", "settings", "transport", "user", "verify")
+    __slots__ = (
+        "certificates", "cleared", "ctx", "keys", "protocols", "session", "session_id", "settings", "transport", "user",
+        "verify",
+    )  # fmt: skip
 
     def __init__(self, transport: TLSTransport) -> None:
         self.transport = transport
@@ -72,12 +84,30 @@ class Handshake:
         self.keys: list[bytes] = []
         self.protocols: frozenset[str] | None = None
         self.verify: Verify | None = None
+        self.session_id = b""  #: of the session that is looked for, or was made
+        self.session = b""  #: that session, set by Lua or to be stored by it
         self.ctx = 0  #: the Lua side's number for ngx.ctx
 
     def run(self, settings: ServerTLS) -> asyncio.Task[None] | None:
         """Do all that has to be done, and let the handshake begin; a task if that has to wait."""
         self.settings = settings
+        self.transport.handshake = self
         return begin(_Stand(self.user), self._run())  # type: ignore[arg-type]
+
+    def store(self, settings: ServerTLS, session_id: bytes, session: bytes) -> None:
+        """After the handshake: let Lua store its session."""
+        assert settings.session_store is not None
+        self.settings, self.session_id, self.session = settings, session_id, session
+        self.transport.handshake = self
+        try:
+            settings.session_store(self)
+        finally:
+            self._done()
+
+    def _done(self) -> None:
+        self.transport.handshake = None
+        if self.ctx:
+            self.user.worker.config.lua.forget(self.ctx)
 
     async def _run(self) -> None:
         try:
@@ -86,20 +116,26 @@ class Handshake:
             self.user.worker.log(CRIT, f"internal error, please report it: {describe(error)}", self.user)
             self.transport.abort()
         finally:
-            self.transport.handshake = None
-            if self.ctx:
-                self.user.worker.config.lua.forget(self.ctx)
+            self._done()
 
     async def _settle(self) -> None:
         transport, user, settings = self.transport, self.user, self.settings
+        hello = transport.hello
         if settings.client_hello is not None:
             if not await settings.client_hello(self):
                 transport.refuse(CALLBACK_FAILED)
                 return
-            hello = transport.hello
             if hello is not None and hello.server_name:
                 self.settings = settings = user.choose_server(hello.server_name)
-        if settings.certificate is not None and not await settings.certificate(self):
+        if (
+            settings.session_fetch is not None
+            and hello is not None
+            and hello.asks_for_session(self.protocols or settings.values.protocols, settings.values.tickets)
+        ):
+            self.session_id = hello.session_id
+            await settings.session_fetch(self)
+        resumes = self.session and is_fresh(self.session)
+        if settings.certificate is not None and not resumes and not await settings.certificate(self):
             transport.refuse(CERT_CB_ERROR)
             return
         transport.handshake = None
@@ -109,7 +145,7 @@ class Handshake:
             user.worker.log(ERR, f"{error} while SSL handshaking", user)
             transport.refuse(CERT_CB_ERROR)
             return
-        transport.begin(settings, context, certificate)
+        transport.begin(settings, context, certificate, self.session)
 
     def contexts(self) -> tuple[ssl.SSLContext, ssl.SSLContext | None]:
         """The context of the handshake, and another for its certificates. Raises TLSError."""

@@ -9,6 +9,7 @@ RFC 8446 section 4.1.2, RFC 5246 section 7.4.1.2; server names: RFC 6066 section
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 #: The most bytes that are looked at; real ones take 200 to 2,000, with post-quantum keys.
@@ -20,14 +21,39 @@ _SERVER_NAME = 0
 GREASE = frozenset(0x0A0A + 0x1010 * n for n in range(16))
 
 
+#: Numbers of the versions, as in the protocol.
+VERSIONS = {"SSLv3": 0x300, "TLSv1": 0x301, "TLSv1.1": 0x302, "TLSv1.2": 0x303, "TLSv1.3": 0x304}
+
+_SESSION_TICKET, _SUPPORTED_VERSIONS = 35, 43
+
+
 class ClientHello(NamedTuple):
     """What a client has to say. ``extensions`` are in the order they came in, without GREASE."""
 
     server_name: bytes | None  #: as sent
     version: int
     random: bytes
+    session_id: bytes  #: b"" for none; a client of TLSv1.3 makes one up
     all_ciphers: tuple[int, ...]
     extensions: dict[int, bytes]
+
+    def version_with(self, protocols: Iterable[str]) -> int:
+        """The version that comes of it with a server that speaks ``protocols``: RFC 8446 section 4.2.1. Where there is
+        none the client's own.
+        """
+        listed = self.extensions.get(_SUPPORTED_VERSIONS, b"")[1:]
+        theirs = {listed[i] << 8 | listed[i + 1] for i in range(0, len(listed) - 1, 2)}
+        numbers = [VERSIONS[name] for name in protocols if name in VERSIONS]
+        shared = [n for n in numbers if (n in theirs if theirs else n <= self.version)]
+        return max(shared, default=self.version)
+
+    def asks_for_session(self, protocols: Iterable[str], tickets: bool) -> bool:
+        """Whether it names a session that a server's cache may have; ``tickets``: those of the server are good."""
+        return bool(
+            self.session_id
+            and not (tickets and self.extensions.get(_SESSION_TICKET))
+            and self.version_with(protocols) < VERSIONS["TLSv1.3"]
+        )
 
 
 class NotAHello(Exception):
@@ -92,7 +118,7 @@ def _body(body: bytes) -> ClientHello:
     reader = _Reader(body)
     version = reader.number(2)
     random = reader.take(32)
-    reader.counted(1)  # the session's id
+    session_id = reader.counted(1)
     suites = reader.counted(2)
     if len(suites) % 2:
         raise NotAHello
@@ -111,7 +137,7 @@ def _body(body: bytes) -> ClientHello:
         raise NotAHello
     name = server_name(extensions[_SERVER_NAME]) if _SERVER_NAME in extensions else None
     kept = {number: content for number, content in extensions.items() if number not in GREASE}
-    return ClientHello(name, version, random, ciphers, kept)
+    return ClientHello(name, version, random, session_id, ciphers, kept)
 
 
 def server_name(content: bytes) -> bytes | None:

@@ -15,7 +15,8 @@ import sys
 from typing import Any
 
 _SET_CACHE_MODE, _GET_TICKET_KEYS, _SET_TICKET_KEYS, _SET_GROUPS, _GET_GROUP = 44, 58, 59, 92, 134
-_CACHE_OFF = 0
+#: ``ssl_session_cache``. nginx: ``ngx_ssl_session_cache``; SSL_SESS_CACHE_SERVER, _NO_AUTO_CLEAR, _NO_INTERNAL_STORE.
+_CACHE_MODES = {"off": 0, "none": 0x2 | 0x80 | 0x200, "builtin": 0x2, "shared": 0x2}
 _CONF_FILE, _CONF_SERVER, _CONF_CLIENT, _CONF_CERTIFICATE, _CONF_SHOW_ERRORS = 0x2, 0x8, 0x4, 0x20, 0x10
 _NAMES_OF_CODES, _ERR_TEXT = 256, 2
 
@@ -25,6 +26,8 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "SSL_ctrl": (_L, (_P, _I, _L, _P)),
     "SSL_CTX_set_timeout": (_L, (_P, _L)),
     "SSL_CTX_set_session_id_context": (_I, (_P, _S, ctypes.c_uint)),
+    "SSL_CTX_sess_set_get_cb": (None, (_P, _P)),
+    "SSL_CTX_sess_set_new_cb": (None, (_P, _P)),
     "SSL_CTX_set_verify": (None, (_P, _I, _P)),
     "SSL_CTX_set_verify_depth": (None, (_P, _I)),
     "SSL_load_client_CA_file": (_P, (_S,)),
@@ -44,6 +47,12 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "SSL_set_session": (_I, (_P, _P)),
     "SSL_SESSION_free": (None, (_P,)),
     "SSL_SESSION_is_resumable": (_I, (_P,)),
+    "SSL_SESSION_get_id": (_P, (_P, _P)),
+    "SSL_SESSION_get_protocol_version": (_I, (_P,)),
+    "SSL_SESSION_get_time": (_L, (_P,)),
+    "SSL_SESSION_get_timeout": (_L, (_P,)),
+    "d2i_SSL_SESSION": (_P, (_P, _P, _L)),
+    "i2d_SSL_SESSION": (_I, (_P, _P)),
     "SSL_SESSION_get_master_key": (ctypes.c_size_t, (_P, _P, ctypes.c_size_t)),
     "SSL_export_keying_material": (_I, (_P, _P, ctypes.c_size_t, _S, ctypes.c_size_t, _S, ctypes.c_size_t, _I)),
     "OBJ_nid2sn": (_S, (_I,)),
@@ -123,9 +132,15 @@ def set_session_timeout(context: ssl.SSLContext, seconds: int) -> None:
     _lib.SSL_CTX_set_timeout(_ctx(context), seconds)
 
 
-def no_session_cache(context: ssl.SSLContext) -> None:
-    """Keep no sessions; tickets are another matter."""
-    _lib.SSL_CTX_ctrl(_ctx(context), _SET_CACHE_MODE, _CACHE_OFF, None)
+def set_session_cache(context: ssl.SSLContext, kind: str) -> None:
+    """Keep sessions as ``ssl_session_cache`` says: off, none, builtin or shared. Tickets are another matter."""
+    _lib.SSL_CTX_ctrl(_ctx(context), _SET_CACHE_MODE, _CACHE_MODES[kind], None)
+
+
+def set_session_callbacks(context: ssl.SSLContext, get: Any, new: Any) -> None:
+    """Ask ``get`` for sessions that are not in the cache, and tell ``new`` of new ones: functions of ctypes."""
+    _lib.SSL_CTX_sess_set_get_cb(_ctx(context), ctypes.cast(get, _P))
+    _lib.SSL_CTX_sess_set_new_cb(_ctx(context), ctypes.cast(new, _P))
 
 
 def set_ticket_keys(context: ssl.SSLContext, keys: bytes) -> None:
@@ -174,6 +189,49 @@ def conf_command(context: ssl.SSLContext, name: str, value: str, server: bool) -
     return ""
 
 
+# -- sessions: numbers that are OpenSSL's pointers
+
+
+def read_session(data: bytes) -> int:
+    """The session that ``write_session`` has made ``data`` of, to be given back by ``free_session``; 0 if it is none."""
+    start = ctypes.c_char_p(data)
+    session = _lib.d2i_SSL_SESSION(None, ctypes.byref(start), len(data))
+    _lib.ERR_clear_error()
+    return session or 0
+
+
+def write_session(session: int) -> bytes:
+    """The session in DER."""
+    return _i2d(_lib.i2d_SSL_SESSION, session)
+
+
+def session_id(session: int) -> bytes:
+    """The session's identifier."""
+    size = ctypes.c_uint()
+    start = _lib.SSL_SESSION_get_id(session, ctypes.byref(size))
+    return ctypes.string_at(start, size.value)
+
+
+def session_version(session: int) -> int:
+    """The number of its protocol, 0x303 for TLSv1.2."""
+    return int(_lib.SSL_SESSION_get_protocol_version(session))
+
+
+def session_end(session: int) -> int:
+    """Until when it may be resumed, in seconds since 1970."""
+    return int(_lib.SSL_SESSION_get_time(session) + _lib.SSL_SESSION_get_timeout(session))
+
+
+def is_resumable(session: int) -> bool:
+    """Whether the server would know it again."""
+    return bool(_lib.SSL_SESSION_is_resumable(session))
+
+
+def free_session(session: int) -> None:
+    """Give back a session."""
+    _lib.SSL_SESSION_free(session)
+
+
 # -- connections
 
 
@@ -202,16 +260,6 @@ def set_session(tls: ssl.SSLObject, session: int) -> None:
     """Offer this session in the handshake."""
     _lib.SSL_set_session(_ssl_of(tls), session)
     _lib.ERR_clear_error()
-
-
-def is_resumable(session: int) -> bool:
-    """Whether the server would know it again."""
-    return bool(_lib.SSL_SESSION_is_resumable(session))
-
-
-def free_session(session: int) -> None:
-    """Give back what ``get_session`` has given."""
-    _lib.SSL_SESSION_free(session)
 
 
 def master_key(tls: ssl.SSLObject) -> bytes:
@@ -269,9 +317,14 @@ def _der(key: int | None) -> bytes | None:
         _lib.ERR_clear_error()
         return None
     try:
-        buffer = ctypes.create_string_buffer(max(_lib.i2d_PrivateKey(key, None), 1))
-        start = ctypes.c_void_p(ctypes.addressof(buffer))
-        size = _lib.i2d_PrivateKey(key, ctypes.byref(start))
-        return buffer.raw[:size] if size > 0 else None
+        return _i2d(_lib.i2d_PrivateKey, key) or None
     finally:
         _lib.EVP_PKEY_free(key)
+
+
+def _i2d(function: Any, of: int) -> bytes:
+    """What one of OpenSSL's ``i2d_…`` functions makes of an object; b"" if it can't."""
+    buffer = ctypes.create_string_buffer(max(function(of, None), 1))
+    start = ctypes.c_void_p(ctypes.addressof(buffer))
+    size = function(of, ctypes.byref(start))
+    return buffer.raw[: max(size, 0)]

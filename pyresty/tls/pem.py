@@ -25,16 +25,16 @@ _INTEGER, _OCTETS, _SEQUENCE = 0x02, 0x04, 0x30
 
 
 def certificates(pem: bytes) -> list[bytes] | None:
-    """The certificates of ``pem`` in DER; None if one of them is none."""
-    found = []
+    """The certificates of ``pem`` in DER: none where the first is no good, None where a later one is."""
+    found: list[bytes] = []
     for match in _CERTIFICATE.finditer(pem):
         try:
             der = binascii.a2b_base64(match[1])
         except binascii.Error:
-            return None
+            der = b""
         parts = split(der)
         if not parts or not is_certificate(parts[0]):
-            return None
+            return None if found else []
         found.append(parts[0])
     return found
 

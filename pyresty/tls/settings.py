@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import openssl
+from . import openssl, sessions
 from .context import (
     DEFAULT_CIPHERS,
     DEFAULT_PROTOCOLS,
@@ -69,7 +69,8 @@ class Values(NamedTuple):
     tickets: bool = True
     ticket_key: bytes = b""
     timeout: float = 300.0
-    cache: bool = True
+    cache: str = "none"
+    by_lua: bool = False  #: Lua fetches or stores sessions
     reject: bool = False
     commands: tuple[tuple[str, str], ...] = ()
     key_log: str = ""
@@ -78,7 +79,10 @@ class Values(NamedTuple):
 class ServerTLS:
     """The TLS of one server. ``context`` is None where the server has no certificate."""
 
-    __slots__ = ("_made", "buffer_size", "certificate", "client_hello", "context", "pairs", "passwords", "values")
+    __slots__ = (
+        "_made", "buffer_size", "certificate", "client_hello", "context", "pairs", "passwords", "session_fetch",
+        "session_store", "values",
+    )  # fmt: skip
 
     def __init__(self, values: Values, buffer_size: int) -> None:
         self.values = values
@@ -88,6 +92,8 @@ class ServerTLS:
         self.passwords: tuple[bytes, ...] = ()
         self.client_hello: Step | None = None  #: ``ssl_client_hello_by_lua*``
         self.certificate: Step | None = None  #: ``ssl_certificate_by_lua*``, or certificates that variables name
+        self.session_fetch: Step | None = None  #: ``ssl_session_fetch_by_lua*``
+        self.session_store: Callable[[Handshake], None] | None = None  #: ``ssl_session_store_by_lua*``
         self._made: OrderedDict[object, ssl.SSLContext] = OrderedDict()
 
     def variant(
@@ -159,8 +165,9 @@ def _sessions(context: ssl.SSLContext, values: Values, verify: Verify | None) ->
             raise TLSError(f'"ssl_session_ticket_key" is not possible: {openssl.WHY_NOT}')
         return
     openssl.set_session_timeout(context, int(values.timeout))
-    if not values.cache:
-        openssl.no_session_cache(context)
+    openssl.set_session_cache(context, values.cache)
+    if values.by_lua:
+        sessions.watch(context)
     if values.ticket_key:
         openssl.set_ticket_keys(context, values.ticket_key)
         openssl.set_session_context(context, _verification(values, verify))

@@ -16,6 +16,7 @@ from ..process.logs import CRIT, INFO
 from ..upstream.tls_errors import failed, handshake_failed
 from .hello import MOST, ClientHello, NotAHello, parse
 from .records import CLOSED, OPEN, SETTLING, SHAKING, WAITING, TLSRecords
+from .sessions import exchange
 
 if TYPE_CHECKING:
     from .connection import TLSConnection
@@ -29,9 +30,10 @@ _INTERNAL_ERROR = b"\x15\x03\x03\x00\x02\x02\x50"
 class TLSTransport(TLSRecords):
     """TLS for ``user``. ``hello`` is there once the ClientHello is, if that is one."""
 
-    __slots__ = ("_first", "_task", "handshake", "hello")
+    __slots__ = ("_first", "_settings", "_task", "handshake", "hello")
 
     user: TLSConnection
+    _settings: ServerTLS
 
     def __init__(self, user: TLSConnection) -> None:
         super().__init__(user, WAITING)
@@ -110,18 +112,23 @@ class TLSTransport(TLSRecords):
         settings: ServerTLS = user.names.default.conf["ssl"].made
         if settings.client_hello is None:
             settings = user.choose_server(hello.server_name) if hello is not None and hello.server_name else settings
-            if settings.certificate is None:
+            if settings.certificate is None and settings.session_fetch is None:
                 self.begin(settings, settings.context)
                 return
         from .handshake import Handshake
 
-        self.handshake = Handshake(self)
-        self._task = self.handshake.run(settings)
+        self._task = Handshake(self).run(settings)
 
     def begin(
-        self, settings: ServerTLS, context: ssl.SSLContext | None, certificate: ssl.SSLContext | None = None
+        self,
+        settings: ServerTLS,
+        context: ssl.SSLContext | None,
+        certificate: ssl.SSLContext | None = None,
+        session: bytes = b"",
     ) -> None:
-        """Let OpenSSL shake hands in ``context``, one of ``settings``; ``certificate`` has another certificate."""
+        """Let OpenSSL shake hands in ``context``, one of ``settings``; ``certificate`` has another certificate, and
+        ``session`` may be resumed.
+        """
         if self.state != SETTLING:
             return
         assert context is not None
@@ -132,7 +139,10 @@ class TLSTransport(TLSRecords):
         self.object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         if certificate is not None:
             self.object.context = certificate
+        self._settings = settings
+        exchange.offered = session
         self._shake()
+        exchange.offered = b""
 
     def refuse(self, message: str) -> None:
         """End the handshake: Lua has said no. The client is told ``internal_error``, as OpenSSL does then."""
@@ -142,7 +152,12 @@ class TLSTransport(TLSRecords):
             self.close()
 
     def _shaken(self, error: ssl.SSLError | None) -> None:
+        made, exchange.made = exchange.made, None
         if error is None:
+            if made is not None and self._settings.session_store is not None:
+                from .handshake import Handshake
+
+                Handshake(self).store(self._settings, *made)
             self.user.handshaked()
         else:
             self._log_failure(error)

@@ -314,17 +314,6 @@ def test_a_server_without_tls_is_a_mistake(ca: Authority, reference: bool) -> No
         server.close()
 
 
-@pytest.mark.parametrize("directive", ["ssl_session_fetch_by_lua_block", "ssl_session_store_by_lua_block"])
-def test_sessions_by_lua_are_refused_by_name(directive: str) -> None:
-    server = Server(http(f"{directive} {{ }} server {{ listen {{port}}; }}"))
-    try:
-        done = server.run("-t")
-        assert done.returncode == 1
-        assert f'"{directive}" directive is not supported by pyresty yet: ' in done.stderr
-    finally:
-        server.close()
-
-
 def test_the_memory_of_handshakes_is_given_back(ca: Authority) -> None:
     lua = f"ngx.ctx.x = ('x'):rep(1000) ngx.sleep(0)\n{CHOOSE}"
     content = "collectgarbage() collectgarbage() ngx.print(collectgarbage('count') * 1024)"

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...http.request import Request
 from ...process.logs import DEBUG
+from ...tls.hello import VERSIONS
 from ..scheduler import Exit
 
 if TYPE_CHECKING:
     from ..vm import LuaVM
-
-#: Numbers of the versions, as in a record of the protocol.
-_VERSIONS = {"SSLv3": 0x300, "TLSv1": 0x301, "TLSv1.1": 0x302, "TLSv1.2": 0x303, "TLSv1.3": 0x304}
 
 
 def exit_bare(r: Request, status: int) -> tuple[Any, ...]:
@@ -65,7 +63,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         version = tls.object.version() if tls.handshaked else next(iter(allowed)) if len(allowed) == 1 else None
         if version is None:
             return None, b"not known before the handshake"
-        return _VERSIONS[version]
+        return VERSIONS[version]
 
     table = (proxy_ssl_set, proxy_ssl_clear, proxy_ssl_result, proxy_ssl_version)
     return {function.__name__: function for function in table}

@@ -1,4 +1,4 @@
-"""ngx.ssl, ngx.ssl.clienthello: https://github.com/openresty/lua-resty-core/blob/master/lib/ngx/ssl.md
+"""ngx.ssl, ngx.ssl.clienthello, ngx.ssl.session: https://github.com/openresty/lua-resty-core/blob/master/lib/ngx/ssl.md
 
 The one idea: until the handshake begins, what Lua sets goes into the Handshake of the request that runs (``HandshakeRequest``);
 what Lua asks is answered from the ClientHello, and afterwards from the connection.
@@ -10,9 +10,9 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ...tls import openssl, pem
+from ...tls import openssl, pem, sessions
 from ...tls.context import TLSError
-from ...tls.hello import GREASE
+from ...tls.hello import GREASE, VERSIONS
 from ...tls.records import OPEN
 from ...tls.settings import Verify
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from ...tls.transport import TLSTransport
     from ..vm import LuaVM
 
-#: Numbers of the versions, as in the protocol.
-_VERSIONS = {"SSLv3": 0x300, "TLSv1": 0x301, "TLSv1.1": 0x302, "TLSv1.2": 0x303, "TLSv1.3": 0x304}
-_SUPPORTED_VERSIONS = 43
 _EARLY = b"not known before the handshake has begun"
 
 
@@ -128,16 +125,12 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         if tls is None:
             return None, b"bad ssl conn"
         if tls.state >= OPEN:
-            return _VERSIONS.get(tls.object.version() or "", 0)
+            return VERSIONS.get(tls.object.version() or "", 0)
         shaking = tls.handshake
         if shaking is None or tls.hello is None:
             return None, b"bad ssl conn"
-        listed = tls.hello.extensions.get(_SUPPORTED_VERSIONS, b"")[1:]
-        theirs = {listed[i] << 8 | listed[i + 1] for i in range(0, len(listed) - 1, 2)}
         ours = shaking.protocols if shaking.protocols is not None else shaking.settings.values.protocols
-        numbers = [_VERSIONS[name] for name in ours if name in _VERSIONS]
-        shared = [n for n in numbers if (n in theirs if theirs else n <= tls.hello.version)]
-        return max(shared, default=tls.hello.version)
+        return tls.hello.version_with(ours)
 
     def extension(number: int) -> bytes | None:
         tls = connection()
@@ -195,13 +188,40 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         found = openssl.keying_material(tls.object, int(length), label, context)
         return found if found is not None else (None, b"SSL_export_keying_material() failed")
 
+    # -- the session that Lua fetches or stores
+
+    def session_id() -> Any:
+        """The identifier, as hexadecimal digits."""
+        shaking = handshake()
+        if shaking is None:
+            return None, b"bad lua context"
+        return shaking.session_id.hex().encode() or (None, b"uninitialized session id len in lua context")
+
+    def session() -> Any:
+        """The session itself."""
+        shaking = handshake()
+        if shaking is None:
+            return None, b"bad lua context"
+        return shaking.session or (None, b"bad session in lua context")
+
+    def set_session(data: bytes) -> Any:
+        """Offer a session to be resumed."""
+        shaking = handshake()
+        if shaking is None:
+            return None, b"bad lua context"
+        wrong = openssl.WHY_NOT or sessions.check(data)
+        if wrong:
+            return None, wrong.encode()
+        shaking.session = data
+        return True
+
     # -- certificates and keys
 
     def cert_pem_to_der(text: bytes) -> Any:
         found = pem.certificates(text)
-        if not found:
-            return None, b"PEM_read_bio_X509_AUX() failed" if not found else b"PEM_read_bio_X509() failed"
-        return b"".join(found)
+        if found is None:
+            return None, b"PEM_read_bio_X509() failed"
+        return b"".join(found) or (None, b"PEM_read_bio_X509_AUX() failed")
 
     def cert_der_to_pem(der: bytes) -> Any:
         return pem.certificate_pem(der) or (None, b"d2i_X509_bio() failed")
@@ -217,6 +237,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         for function in (
             clear_certs, set_cert, set_key, verify_client, set_protocols, server_name, address, server_port, version,
             extension, extensions, ciphers, shared_ciphers, client_random, server_random, master_key, keying_material,
+            session_id, session, set_session,
             cert_pem_to_der, cert_der_to_pem, key_pem_to_der, key_der_to_pem,
         )
     }  # fmt: skip

@@ -9,11 +9,12 @@ local bad_argument, require_phase, check_string = rt.bad_argument, rt.require_ph
 
 local OP_EXIT, OP_EXEC, OP_REDIRECT = rt.ops.exit, rt.ops.exec, rt.ops.redirect
 local ENDING = rt.phases("server_rewrite rewrite access precontent content")
-local EXITING = rt.phases("server_rewrite rewrite access precontent content timer header_filter balancer proxy_ssl_cert proxy_ssl_verify ssl_client_hello ssl_certificate")
+local EXITING = rt.phases("server_rewrite rewrite access precontent content timer header_filter balancer proxy_ssl_cert proxy_ssl_verify "
+    .. rt.HANDSHAKE)
 
 -- Phases without a response of their own: the status is the handler's code.
-local BARE = rt.phases("proxy_ssl_cert proxy_ssl_verify ssl_client_hello ssl_certificate")
-local ERR = 4
+local BARE = rt.phases("proxy_ssl_cert proxy_ssl_verify " .. rt.HANDSHAKE)
+local ERR, DEBUG = 4, 8
 
 -- Statuses that say that the connection is of no use any more: they end it whatever has been sent.
 local CLOSING = { [408] = true, [444] = true, [499] = true }
@@ -33,6 +34,10 @@ rawset(ngx, "exit", function(status)
         error("bad argument to 'ngx.exit': does not accept NGX_AGAIN or NGX_DONE", 2)
     end
     require_phase(EXITING, 2)
+    if r.phase == "ssl_session_store" then
+        py.log(DEBUG, "lua exit with code " .. status) -- (the code goes on: it can't be left there)
+        return
+    end
     if BARE[r.phase] then
         return wait(rt.ops.exit_bare, status)
     end

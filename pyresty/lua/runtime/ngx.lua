@@ -50,6 +50,8 @@ local contexts = {
     proxy_ssl_verify = "proxy_ssl_verify_by_lua*",
     ssl_client_hello = "ssl_client_hello_by_lua*",
     ssl_certificate = "ssl_certificate_by_lua*",
+    ssl_session_fetch = "ssl_session_fetch_by_lua*",
+    ssl_session_store = "ssl_session_store_by_lua*",
     exit_worker = "exit_worker_by_lua*",
 }
 
@@ -57,6 +59,8 @@ function rt.context(phase)
     return contexts[phase] or phase
 end
 
+-- Phases of a handshake with a client.
+rt.HANDSHAKE = "ssl_client_hello ssl_session_fetch ssl_certificate ssl_session_store "
 -- Phases that may wait (lua-nginx-module's NGX_HTTP_LUA_CONTEXT_YIELDABLE).
 rt.YIELDING = "server_rewrite rewrite access precontent content timer ssl_certificate ssl_client_hello ssl_session_fetch "
     .. "proxy_ssl_cert proxy_ssl_verify"
@@ -84,7 +88,7 @@ function rt.require_phase(set, level)
 end
 
 -- Phases that belong to no request of a client (ngx_lua's check_fake_request).
-local NO_CLIENT = rt.phases("init_worker timer exit_worker ssl_client_hello ssl_certificate")
+local NO_CLIENT = rt.phases("init_worker timer exit_worker " .. rt.HANDSHAKE)
 
 -- The request's state, for functions that only need some request.
 function rt.require_request(level)

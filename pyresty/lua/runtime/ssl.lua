@@ -1,4 +1,4 @@
--- ngx.ssl, ngx.ssl.clienthello; and what ngx.ssl.session and ngx.ocsp can't do.
+-- ngx.ssl, ngx.ssl.clienthello, ngx.ssl.session; and what ngx.ocsp can't do.
 -- https://github.com/openresty/lua-resty-core/blob/master/lib/ngx/ssl.md
 -- Parsed certificates and keys are C data that hold a number; their PEM stays here under it.
 
@@ -301,6 +301,25 @@ function hello.set_protocols(protocols)
     return py.ssl_set_protocols(table.concat(protocols, ","))
 end
 
+-- -- ngx.ssl.session
+
+local session = {}
+
+function session.get_session_id()
+    request()
+    return py.ssl_session_id()
+end
+
+function session.get_serialized_session()
+    request()
+    return py.ssl_session()
+end
+
+function session.set_serialized_session(data)
+    request()
+    return py.ssl_set_session(check_string(data, 1))
+end
+
 -- -- what Python's ssl can't do
 
 
@@ -311,7 +330,6 @@ local function refuse(module, name, why)
     end
 end
 
-local NO_SESSIONS = "Python's ssl does not let anybody look into its session cache"
 local NO_OCSP = "Python's ssl can't send OCSP responses"
 local NO_POINTERS = "Python's ssl does not give OpenSSL's objects away"
 
@@ -320,11 +338,8 @@ for _, name in ipairs({ "get_req_ssl_pointer", "get_upstream_ssl_pointer", "ssl_
 end
 ssl.export_keying_material_early = refuse("ngx.ssl", "export_keying_material_early", "Python's ssl has no early data")
 
-local session, ocsp = {}, {}
-rt.unsupported["ngx.ssl.session"], rt.unsupported["ngx.ocsp"] = true, true
-for _, name in ipairs({ "get_session_id", "get_serialized_session", "set_serialized_session" }) do
-    session[name] = refuse("ngx.ssl.session", name, NO_SESSIONS)
-end
+local ocsp = {}
+rt.unsupported["ngx.ocsp"] = true
 for _, name in ipairs({ "get_ocsp_responder_from_der_chain", "create_ocsp_request", "validate_ocsp_response", "set_ocsp_status_resp" }) do
     ocsp[name] = refuse("ngx.ocsp", name, NO_OCSP)
 end
