@@ -559,6 +559,18 @@ def test_mistakes(ca: Authority, reference: bool, mistake: str) -> None:
         server.close()
 
 
+@both
+def test_words_are_known_in_any_case(ca: Authority, reference: bool) -> None:
+    inside = ONE + " ssl_protocols TLSV1.2 tlsv1.3 TLSv1.3; ssl_verify_client OFF; return 200 $ssl_protocol;"
+    with serving(ca, one_server(inside), reference=reference) as server:
+        with Client(ca, server.port) as client:
+            assert client.ask() == (200, b"TLSv1.3")
+        done = server.run("-t")
+        assert done.returncode == 0
+        assert "[warn]" in done.stderr
+        assert server.expand('duplicate value "TLSv1.3" in {prefix}/conf/nginx.conf:') in done.stderr
+
+
 @pytest.mark.parametrize("directive", ["ssl_ocsp on", "ssl_ech_file x", "ssl_stapling_file x"])
 def test_what_cannot_be_done_is_refused_by_name(ca: Authority, directive: str) -> None:
     server = serving(ca, one_server(f"{ONE} {directive};"))

@@ -196,28 +196,33 @@ def seconds(name: str) -> Setter:
 
 
 def enum(name: str, values: dict[str, Any]) -> Setter:
-    """Setter for one of several words. nginx: ``ngx_conf_set_enum_slot``."""
+    """Setter for one of several words, in any case. nginx: ``ngx_conf_set_enum_slot``."""
+    known = {word.lower(): value for word, value in values.items()}
 
     def set_enum(cf: Builder, conf: Any, node: Node) -> None:
         if getattr(conf, name) is not UNSET:
             raise ValueError("is duplicate")
-        if node.args[0] not in values:
+        if node.args[0].lower() not in known:
             raise cf.error(f'invalid value "{node.args[0]}"')
-        setattr(conf, name, values[node.args[0]])
+        setattr(conf, name, known[node.args[0].lower()])
 
     return set_enum
 
 
 def bitmask(name: str, values: dict[str, Any]) -> Setter:
-    """Setter for a set of words, stored as a frozenset of their values. nginx: ``ngx_conf_set_bitmask_slot``."""
+    """Setter for a set of words, in any case, stored as a frozenset of their values. nginx: ``ngx_conf_set_bitmask_slot``."""
+    known = {word.lower(): value for word, value in values.items()}
 
     def set_bitmask(cf: Builder, conf: Any, node: Node) -> None:
         have = getattr(conf, name)
         chosen = set() if have is UNSET else set(have)
         for word in node.args:
-            if word not in values:
+            if word.lower() not in known:
                 raise cf.error(f'invalid value "{word}"')
-            chosen.add(values[word])
+            value = known[word.lower()]
+            if value in chosen:
+                cf.warn(f'duplicate value "{word}"')
+            chosen.add(value)
         setattr(conf, name, frozenset(chosen))
 
     return set_bitmask
