@@ -18,8 +18,9 @@ from ..http.codec.head import empty_head
 from ..http.phases import begin
 from ..http.request import Request
 from ..process.cycle import describe
-from ..process.logs import CRIT, ERR
+from ..process.logs import CRIT, DEBUG, ERR
 from .context import TLSError
+from .hello import VERSIONS
 from .sessions import is_fresh
 
 if TYPE_CHECKING:
@@ -94,9 +95,13 @@ class Handshake:
         self.transport.handshake = self
         return begin(_Stand(self.user), self._run())  # type: ignore[arg-type]
 
-    def store(self, settings: ServerTLS, session_id: bytes, session: bytes) -> None:
-        """After the handshake: let Lua store its session."""
+    def store(self, settings: ServerTLS, version: int, session_id: bytes, session: bytes) -> None:
+        """After the handshake: let Lua store its session, unless that is one of TLSv1.3."""
         assert settings.session_store is not None
+        if version >= VERSIONS["TLSv1.3"]:
+            text = f"ssl_session_store_by_lua*: skipped since TLS version >= 1.3 ({version:x})"
+            self.user.worker.log(DEBUG, text, self.user)
+            return
         self.settings, self.session_id, self.session = settings, session_id, session
         self.transport.handshake = self
         try:

@@ -15,22 +15,21 @@ import time
 from typing import Any
 
 from . import openssl
-from .hello import VERSIONS
 
 #: The longest session that is taken. nginx: ``NGX_SSL_MAX_SESSION_SIZE``.
 _LONGEST = 4096
 
 
 class Exchange:
-    """What goes between a handshake and OpenSSL: the session ``offered`` to be resumed, and the one that was ``made``, its
-    identifier and itself.
+    """What goes between a handshake and OpenSSL: the session ``offered`` to be resumed, and the one that was ``made``: the
+    number of its protocol, its identifier and itself.
     """
 
     __slots__ = ("made", "offered")
 
     def __init__(self) -> None:
         self.offered = b""
-        self.made: tuple[bytes, bytes] | None = None
+        self.made: tuple[int, bytes, bytes] | None = None
 
 
 exchange = Exchange()
@@ -43,9 +42,8 @@ def _get(tls: int, name: int, size: int, copy: Any) -> int | None:
 
 
 def _new(tls: int, session: int) -> int:
-    # (those of TLSv1.3 are passed over, as in OpenResty)
-    if openssl.session_version(session) < VERSIONS["TLSv1.3"]:
-        exchange.made = openssl.session_id(session), openssl.write_session(session)
+    version = openssl.session_version(session)
+    exchange.made = version, openssl.session_id(session), openssl.write_session(session)
     return 0
 
 
