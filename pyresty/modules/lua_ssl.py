@@ -10,21 +10,17 @@ from typing import TYPE_CHECKING
 
 from ..config.directives import (
     HSL,
-    ONE_MORE,
     TAKE1,
-    TAKE2,
     Directive,
     Module,
     Settings,
-    bitmask,
     inner,
-    number,
     setting,
     string,
 )
-from ..tls.context import DEFAULT_PROTOCOLS, PROTOCOLS, TLSError
+from ..tls.context import DEFAULT_PROTOCOLS, TLSError, certificate_path
 from ..upstream.tls_settings import TLSSettings, client
-from .proxy_ssl import full_path, set_conf_command
+from .ssl_directives import client_directives
 
 if TYPE_CHECKING:
     from ..config.build import Builder
@@ -55,7 +51,12 @@ def on_location(cf: Builder, loc: Location) -> None:
     if conf.certificate:
         if not conf.certificate_key:
             raise cf.error(f'no "lua_ssl_certificate_key" is defined for certificate "{conf.certificate}"')
-        pairs = ((full_path(cf.conf_prefix, conf.certificate), full_path(cf.conf_prefix, conf.certificate_key)),)
+        pairs = (
+            (
+                certificate_path(cf.conf_prefix, conf.certificate),
+                certificate_path(cf.conf_prefix, conf.certificate_key),
+            ),
+        )
     conf.settings = settings = TLSSettings(
         protocols=conf.protocols,
         ciphers=conf.ciphers,
@@ -78,14 +79,8 @@ MODULE = Module(
     location=LuaSSLLocation,
     on_location=on_location,
     directives=(
-        Directive("lua_ssl_protocols", HSL, ONE_MORE, bitmask("protocols", {word: word for word in PROTOCOLS})),
-        Directive("lua_ssl_ciphers", HSL, TAKE1, string("ciphers")),
-        Directive("lua_ssl_verify_depth", HSL, TAKE1, number("verify_depth")),
+        *client_directives("lua_ssl_"),
         Directive("lua_ssl_certificate", HSL, TAKE1, string("certificate")),
         Directive("lua_ssl_certificate_key", HSL, TAKE1, string("certificate_key")),
-        Directive("lua_ssl_trusted_certificate", HSL, TAKE1, string("trusted_certificate")),
-        Directive("lua_ssl_crl", HSL, TAKE1, string("crl")),
-        Directive("lua_ssl_conf_command", HSL, TAKE2, set_conf_command),
-        Directive("lua_ssl_key_log", HSL, TAKE1, string("key_log")),
     ),
 )

@@ -8,40 +8,32 @@ https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_ssl_certificate
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..config.directives import (
     FLAG,
     HSL,
-    ONE_MORE,
     TAKE1,
-    TAKE2,
     TAKE123,
-    UNSET,
     Directive,
     Module,
     Settings,
-    bitmask,
     flag,
     inner,
-    number,
-    parse_time,
     setting,
-    string,
     template,
 )
 from ..http.template import Template
 from ..process.logs import ERR
-from ..tls.context import DEFAULT_PROTOCOLS, PROTOCOLS, TLSError, read_passwords
+from ..tls.context import DEFAULT_PROTOCOLS, TLSError, certificate_path
 from ..upstream.tls_client import Origin, TLSClient
 from ..upstream.tls_exchange import Security
 from ..upstream.tls_settings import TLSSettings, client
+from .ssl_directives import client_directives, set_certificate_cache, set_password_file
 
 if TYPE_CHECKING:
     from ..config.build import Builder
-    from ..config.parse import Node
     from ..http.request import Request
     from ..http.routing import Location
     from .proxy import ProxyLocation
@@ -139,61 +131,13 @@ class ProxySSLLocation(Settings):
         settings = self.settings
         if certificate:
             key = self.certificate_key(r).decode("utf-8", "surrogateescape")
-            pair = full_path(self.conf_prefix, certificate), full_path(self.conf_prefix, key)
+            pair = certificate_path(self.conf_prefix, certificate), certificate_path(self.conf_prefix, key)
             settings = settings._replace(certificates=(pair,))
         try:
             return client(settings._replace(verify=self.verifies))
         except TLSError as error:
             r.log(ERR, str(error))
             return None
-
-
-def full_path(prefix: str, name: str) -> str:
-    """The path of a certificate or key: below the folder of the conf file. ``data:…`` is itself."""
-    return name if name.startswith("data:") else os.path.join(prefix, name)
-
-
-# -- directives
-
-
-def set_password_file(cf: Builder, conf: ProxySSLLocation, node: Node) -> None:
-    """``proxy_ssl_password_file file``: passphrases, one a line, tried in turn."""
-    if conf.passwords is not UNSET:
-        raise ValueError("is duplicate")
-    try:
-        conf.passwords = read_passwords(cf.path(node.args[0], conf=True))
-    except TLSError as error:
-        raise cf.error(str(error)) from None
-
-
-def set_conf_command(cf: Builder, conf: ProxySSLLocation, node: Node) -> None:
-    """``proxy_ssl_conf_command name value``."""
-    conf.commands = (*(conf.commands or ()), (node.args[0], node.args[1]))
-
-
-def set_certificate_cache(cf: Builder, conf: ProxySSLLocation, node: Node) -> None:
-    """``proxy_ssl_certificate_cache off | max=N [inactive=time] [valid=time]``."""
-    if conf.certificate_cache is not UNSET:
-        raise ValueError("is duplicate")
-    found = off = False
-    for word in node.args:
-        name, _, value = word.partition("=")
-        try:
-            if word == "off":
-                off = True
-            elif name == "max" and value.isdigit() and int(value):
-                found = True
-            elif name in ("inactive", "valid"):
-                parse_time(value)
-            else:
-                raise ValueError
-        except ValueError:
-            raise cf.error(f'invalid parameter "{word}"') from None
-    if not off and not found:
-        raise cf.error('"proxy_ssl_certificate_cache" must have the "max" parameter')
-    conf.certificate_cache = not off
-    if not off:
-        cf.ineffective(node, "certificates that variables name are kept for as long as their files don't change")
 
 
 # -- after merging
@@ -213,7 +157,9 @@ def on_location(cf: Builder, loc: Location) -> None:
         if key is None:
             raise cf.error(f'no "proxy_ssl_certificate_key" is defined for certificate "{certificate.text}"')
         if not conf.varies:
-            certificates = ((full_path(cf.conf_prefix, certificate.text), full_path(cf.conf_prefix, key.text)),)
+            certificates = (
+                (certificate_path(cf.conf_prefix, certificate.text), certificate_path(cf.conf_prefix, key.text)),
+            )
     if conf.verify and not conf.trusted_certificate:
         raise cf.error("no proxy_ssl_trusted_certificate for proxy_ssl_verify")
     conf.settings = TLSSettings(
@@ -236,20 +182,14 @@ MODULE = Module(
     location=ProxySSLLocation,
     on_location=on_location,
     directives=(
+        *client_directives("proxy_ssl_"),
         Directive("proxy_ssl_session_reuse", HSL, FLAG, flag("session_reuse")),
-        Directive("proxy_ssl_protocols", HSL, ONE_MORE, bitmask("protocols", {word: word for word in PROTOCOLS})),
-        Directive("proxy_ssl_ciphers", HSL, TAKE1, string("ciphers")),
         Directive("proxy_ssl_name", HSL, TAKE1, template("name")),
         Directive("proxy_ssl_server_name", HSL, FLAG, flag("server_name")),
         Directive("proxy_ssl_verify", HSL, FLAG, flag("verify")),
-        Directive("proxy_ssl_verify_depth", HSL, TAKE1, number("verify_depth")),
-        Directive("proxy_ssl_trusted_certificate", HSL, TAKE1, string("trusted_certificate")),
-        Directive("proxy_ssl_crl", HSL, TAKE1, string("crl")),
         Directive("proxy_ssl_certificate", HSL, TAKE1, template("certificate")),
         Directive("proxy_ssl_certificate_key", HSL, TAKE1, template("certificate_key")),
         Directive("proxy_ssl_certificate_cache", HSL, TAKE123, set_certificate_cache),
         Directive("proxy_ssl_password_file", HSL, TAKE1, set_password_file),
-        Directive("proxy_ssl_conf_command", HSL, TAKE2, set_conf_command),
-        Directive("proxy_ssl_key_log", HSL, TAKE1, string("key_log")),
     ),
 )

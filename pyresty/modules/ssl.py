@@ -26,14 +26,12 @@ from ..config.directives import (
     Module,
     Setter,
     Settings,
-    bitmask,
     enum,
     flag,
     inner,
     no_effect,
     number,
     parse_size,
-    parse_time,
     refuse,
     seconds,
     setting,
@@ -47,15 +45,15 @@ from ..tls.certificates import make_certifier
 from ..tls.context import (
     DEFAULT_CIPHERS,
     DEFAULT_PROTOCOLS,
-    PROTOCOLS,
     TLSError,
+    certificate_path,
     load_pem,
     read_certificate,
     read_key,
-    read_passwords,
 )
 from ..tls.settings import OFF, ON, OPTIONAL, OPTIONAL_NO_CA, ServerTLS, Values, make_context
 from ..tls.verify import make_check
+from .ssl_directives import protocols, set_certificate_cache, set_conf_command, set_password_file
 from .ssl_variables import define_variables
 
 if TYPE_CHECKING:
@@ -111,39 +109,6 @@ def more(field: str) -> Setter:
     return set_more
 
 
-def set_password_file(cf: Builder, conf: SSLServer, node: Node) -> None:
-    """``ssl_password_file file``."""
-    if conf.passwords is not UNSET:
-        raise ValueError("is duplicate")
-    try:
-        conf.passwords = read_passwords(cf.path(node.args[0], conf=True))
-    except TLSError as error:
-        raise cf.error(str(error)) from None
-
-
-def set_certificate_cache(cf: Builder, conf: SSLServer, node: Node) -> None:
-    """``ssl_certificate_cache off | max=N [inactive=time] [valid=time]``."""
-    if conf.certificate_cache is not UNSET:
-        raise ValueError("is duplicate")
-    found = False
-    for word in node.args:
-        name, _, value = word.partition("=")
-        try:
-            if name == "max" and value.isdigit() and int(value):
-                found = True
-            elif name in ("inactive", "valid"):
-                parse_time(value)
-            elif word != "off":
-                raise ValueError
-        except ValueError:
-            raise cf.error(f'invalid parameter "{word}"') from None
-    conf.certificate_cache = "off" not in node.args
-    if conf.certificate_cache:
-        if not found:
-            raise cf.error('"ssl_certificate_cache" must have the "max" parameter')
-        cf.ineffective(node, "certificates that variables name are kept for as long as their files don't change")
-
-
 def set_session_cache(cf: Builder, conf: SSLServer, node: Node) -> None:
     """``ssl_session_cache off | none | [builtin[:size]] [shared:name:size]``."""
     if conf.session_cache is not UNSET:
@@ -182,11 +147,6 @@ def set_ticket_key(cf: Builder, conf: SSLServer, node: Node) -> None:
         cf.ineffective(node, "sessions are resumed with the first key only, the others lead to a full handshake")
     else:
         conf.session_ticket_key = data
-
-
-def set_conf_command(cf: Builder, conf: SSLServer, node: Node) -> None:
-    """``ssl_conf_command name value``."""
-    conf.commands = (*(conf.commands or ()), (node.args[0], node.args[1]))
 
 
 def ignored(why: str) -> Setter:
@@ -262,10 +222,7 @@ def _make(cf: Builder, server: Server, conf: SSLServer) -> None:
         made.certificate = make_certifier(server, pairs, cf.conf_prefix, conf.passwords)
     else:
         for certificate, key in pairs:
-            name, key_name = (
-                text if text.startswith(("data:", "engine:", "store:")) else path(text)
-                for text in (certificate.text, key.text)
-            )
+            name, key_name = (certificate_path(cf.conf_prefix, text) for text in (certificate.text, key.text))
             pem, private = read_certificate(name), read_key(key_name)
             load_pem(made.context, pem, private, conf.passwords, certificate=name, key=key_name)
             made.pairs += ((pem, private),)
@@ -311,7 +268,7 @@ MODULE = Module(
         _row("password_file", TAKE1, set_password_file),
         _row("dhparam", TAKE1, string("dhparam")),
         _row("ecdh_curve", TAKE1, string("ecdh_curve")),
-        _row("protocols", ONE_MORE, bitmask("protocols", {word: word for word in PROTOCOLS})),
+        _row("protocols", ONE_MORE, protocols),
         _row("ciphers", TAKE1, string("ciphers")),
         _row("buffer_size", TAKE1, size("buffer_size")),
         _row("verify_client", TAKE1, enum("verify", _VERIFY)),

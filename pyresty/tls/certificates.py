@@ -5,11 +5,10 @@ https://nginx.org/en/docs/http/ngx_http_ssl_module.html#ssl_certificate
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from ..process.logs import ERR
-from .context import TLSError, read_certificate, read_key
+from .context import TLSError, certificate_path, read_certificate, read_key
 from .handshake import Handshake, HandshakeRequest
 
 if TYPE_CHECKING:
@@ -24,8 +23,7 @@ def make_certifier(
     """The step that loads ``pairs``, certificates and keys; their paths are below ``conf_prefix``."""
 
     def source(template: Template, r: HandshakeRequest) -> str:
-        text = template(r).decode("utf-8", "surrogateescape")
-        return text if text.startswith(("data:", "engine:", "store:")) else os.path.join(conf_prefix, text)
+        return certificate_path(conf_prefix, template(r).decode("utf-8", "surrogateescape"))
 
     async def certify(handshake: Handshake) -> bool:
         r = HandshakeRequest(handshake, server.root, b"")

@@ -129,6 +129,11 @@ def load_pair(context: ssl.SSLContext, certificate: str, key: str, passwords: tu
     )
 
 
+def certificate_path(prefix: str, name: str) -> str:
+    """The path of a certificate or key: below ``prefix``, the folder of the conf file. What is no file's name is itself."""
+    return name if name.startswith(("data:", "engine:", "store:")) else os.path.join(prefix, name)
+
+
 def read_certificate(source: str) -> bytes:
     """The PEM of a certificate and its chain. Raises TLSError if there is none in it."""
     pem = _read(source, "certificate")

@@ -51,28 +51,28 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
 
     def set_cert(text: bytes) -> Any:
         """A certificate with its chain, in PEM."""
-        shaking = handshake()
-        if shaking is None:
-            return None, b"bad ssl conn"
-        shaking.certificates.append(text)
-        return True if len(shaking.keys) < len(shaking.certificates) else fits(shaking, b"SSL_use_certificate() failed")
+        return add(text, False)
 
     def set_key(text: bytes) -> Any:
         """A private key in PEM."""
+        return add(text, True)
+
+    def add(text: bytes, is_key: bool) -> Any:
+        """Add a certificate or key, if it goes with what has been added before."""
         shaking = handshake()
         if shaking is None:
             return None, b"bad ssl conn"
-        shaking.keys.append(text)
-        return True if len(shaking.certificates) < len(shaking.keys) else fits(shaking, b"SSL_use_PrivateKey() failed")
-
-    def fits(shaking: Handshake, failed: bytes) -> Any:
-        """Whether certificate and key belong together."""
-        try:
-            shaking.contexts()
-        except TLSError:
-            shaking.certificates.pop()
-            shaking.keys.pop()
-            return None, failed
+        mine, other = shaking.certificates, shaking.keys
+        if is_key:
+            mine, other = other, mine
+        mine.append(text)
+        if len(mine) <= len(other):
+            try:
+                shaking.contexts()
+            except TLSError:
+                mine.pop()
+                other.pop()
+                return None, b"SSL_use_PrivateKey() failed" if is_key else b"SSL_use_certificate() failed"
         return True
 
     def verify_client(names: bytes | None, trusted: bytes | None, depth: float) -> Any:
