@@ -237,6 +237,14 @@ def test_no_common_protocol(ca: Authority, reference: bool) -> None:
 
 
 @both
+def test_no_protocol_at_all(ca: Authority, reference: bool) -> None:
+    with serving(ca, one_server(ONE + " ssl_protocols SSLv3;"), reference=reference) as server:
+        with pytest.raises(ssl.SSLError):
+            Client(ca, server.port)
+        server.logged("SSL_do_handshake() failed (SSL: error:0A0000BF:SSL routines::no protocols available)")
+
+
+@both
 def test_a_client_that_says_nothing(ca: Authority, reference: bool) -> None:
     with serving(ca, one_server(ONE + " client_header_timeout 100ms;"), reference=reference) as server:
         with socket.create_connection(("127.0.0.1", server.port), 10) as sock:

@@ -54,14 +54,15 @@ def new_context(server: bool) -> ssl.SSLContext:
 
 
 def set_protocols(context: ssl.SSLContext, protocols: Iterable[str]) -> None:
-    """``ssl_protocols``. SSLv2 and SSLv3 are in no build of OpenSSL any more, and are passed over as nginx does."""
+    """``ssl_protocols``. SSLv2 and SSLv3 are in no build of OpenSSL any more, and are passed over: where there is no
+    other the handshakes fail. nginx: ``ngx_ssl_create``.
+    """
     wanted = [name for name in _VERSIONS if name in set(protocols)]
-    if not wanted:
-        raise TLSError(f"OpenSSL has none of the protocols {' '.join(protocols)}")
     with warnings.catch_warnings():  # Python warns of the old ones; who asks for them knows
         warnings.simplefilter("ignore", DeprecationWarning)
-        context.minimum_version = _VERSIONS[wanted[0]][0]
-        context.maximum_version = _VERSIONS[wanted[-1]][0]
+        if wanted:
+            context.minimum_version = _VERSIONS[wanted[0]][0]
+            context.maximum_version = _VERSIONS[wanted[-1]][0]
         for name, (_, without) in _VERSIONS.items():
             if name in wanted:
                 context.options &= ~without

@@ -350,6 +350,15 @@ def test_broken_handshake(ca: Authority, reference: bool, answer: Callable[[sock
 
 
 @pytest.mark.parametrize("reference", RUNS)
+def test_no_protocol_at_all(ca: Authority, reference: bool) -> None:
+    code = "local s = dial({up}) show(s:sslhandshake())"
+    with serving(ca, code, "lua_ssl_protocols SSLv2;", reference=reference, up="good") as server:
+        assert said(server) == "nil handshake failed\n"
+        (logged,) = problems(server)
+    assert "SSL_do_handshake() failed (SSL: error:0A0000BF:SSL routines::no protocols available)" in logged
+
+
+@pytest.mark.parametrize("reference", RUNS)
 def test_handshake_that_stalls(ca: Authority, reference: bool) -> None:
     over = threading.Event()
     code = "local s = dial({up}) s:settimeout(200) show(s:sslhandshake()) show(s:close())"
