@@ -37,6 +37,27 @@ class Authority:
             "default_md=sha256\ndefault_crl_days=30\npolicy=any\n[any]\ncommonName=supplied\n"
         )
 
+    def stocked(self) -> Authority:
+        """With what the tests of TLS need: for servers ``one``, ``two`` and what is wrong with others, for clients
+        ``client`` and ``client2``.
+        """
+        self.issue("one", "one.test", "one.test", "*.wild.test")
+        self.issue("two", "two.test", "two.test")
+        self.issue("named", "common.test")
+        self.issue("expired", "one.test", "one.test", expired=True)
+        self.issue("revoked", "one.test", "one.test")
+        self.issue("middle", "middle", ca=True)
+        self.issue("middle2", "middle2", ca=True, by="middle")
+        self.issue("deep", "one.test", "one.test", by="middle2")
+        self.self_signed("self", "one.test")
+        self.issue("client", "me")
+        self.issue("client2", "you")
+        for name in ("one", "client"):
+            self.encrypt(name, "secret")
+        (self.folder / "passwords").write_text("wrong\nsecret\n")
+        self.revoke("revoked")
+        return self
+
     def path(self, name: str) -> str:
         """The path of one of its files."""
         return str(self.folder / name)
@@ -45,12 +66,12 @@ class Authority:
         """The certificate of ``name`` as a peer sees it (DER)."""
         return ssl.PEM_cert_to_DER_cert((self.folder / f"{name}.crt").read_text())
 
-    def files(self) -> dict[str, str]:
-        """All certificates and keys, to be laid beside a conf: ``conf/NAME.crt``."""
+    def files(self) -> dict[str, str | bytes]:
+        """All certificates and keys, to be laid beside a conf: ``conf/NAME.crt``; and ``conf/passwords`` of the keys."""
         return {
             f"conf/{path.name}": path.read_text()
             for path in self.folder.iterdir()
-            if path.suffix in (".crt", ".key", ".crl")
+            if path.suffix in (".crt", ".key", ".crl") or path.name == "passwords"
         }
 
     def self_signed(self, name: str, cn: str = "") -> None:

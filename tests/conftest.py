@@ -11,6 +11,7 @@ from pathlib import Path
 
 import lupa
 import pytest
+from authority import Authority
 
 with lupa.allow_lua_module_loading():
     from lupa import luajit21  # noqa: F401
@@ -22,3 +23,9 @@ def pytest_sessionstart() -> None:
     missing = [path for path in REFERENCE if not Path(path).exists()]
     if missing and os.environ.get("CI") == "true":
         pytest.exit(f"the reference server is not whole: no {', '.join(missing)}", returncode=1)
+
+
+@pytest.fixture(scope="session")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Certificates good and bad, made once: see ``authority.py``."""
+    return Authority(tmp_path_factory.mktemp("ca")).stocked()

@@ -19,14 +19,26 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
+import pytest
 from client import Connection, Headers, Response, head, raw, request
 
-__all__ = ["Connection", "Headers", "Ports", "Response", "Server", "ServerError", "head", "http", "raw", "request"]
+__all__ = [
+    "Connection", "Headers", "Ports", "Response", "Server", "ServerError", "both", "head", "http", "raw", "request",
+    "without_reference",
+]  # fmt: skip
 
 ROOT = Path(__file__).resolve().parent.parent
 #: The reference server and its dynamic modules.
 REFERENCE = "/usr/sbin/nginx"
 MODULES = Path("/usr/lib/nginx/modules")
+without_reference = pytest.mark.skipif(
+    not (os.access(REFERENCE, os.X_OK) and (MODULES / "ngx_http_lua_module.so").exists()),
+    reason="no nginx with ngx_lua is installed",
+)
+#: Puts a test to both servers, told by its argument ``reference``.
+both = pytest.mark.parametrize(
+    "reference", [pytest.param(False, id="pyresty"), pytest.param(True, id="reference", marks=without_reference)]
+)
 #: Modification time of every file that a test supplies, so that Last-Modified and ETag can be compared:
 #: Sat, 04 Mar 2023 05:06:07 GMT.
 MTIME = 1677906367

@@ -16,31 +16,9 @@ from pathlib import Path
 
 import pytest
 from authority import Authority, listening, needs_openssl, tls_origin
-from harness import REFERENCE, Server, http, request
+from harness import Server, both, http, request
 
 pytestmark = needs_openssl
-
-without_reference = pytest.mark.skipif(not os.access(REFERENCE, os.X_OK), reason="no nginx is installed")
-RUNS = [pytest.param(False, id="pyresty"), pytest.param(True, id="reference", marks=without_reference)]
-
-
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    authority = Authority(tmp_path_factory.mktemp("ca"))
-    authority.issue("good", "one.test", "one.test", "*.wild.test")
-    authority.issue("expired", "one.test", "one.test", expired=True)
-    authority.issue("revoked", "one.test", "one.test")
-    authority.issue("named", "common.test")
-    authority.issue("client", "me")
-    authority.issue("client2", "you")
-    authority.encrypt("client", "secret")
-    authority.self_signed("self", "one.test")
-    authority.issue("middle", "middle", ca=True)
-    authority.issue("middle2", "middle2", ca=True, by="middle")
-    authority.issue("deep", "one.test", "one.test", by="middle2")
-    (authority.folder / "passwords").write_text("wrong\nsecret\n")
-    authority.revoke("revoked")
-    return authority
 
 
 @contextmanager
@@ -55,8 +33,7 @@ def proxying(ca: Authority, inside: str, *, reference: bool = False, block: str 
             ports[name] = stack.enter_context(tls_origin(ca.context(certificate, client_ca=bool(asks))))
         common = "proxy_http_version 1.1; proxy_set_header Connection ''; proxy_ssl_protocols TLSv1.2 TLSv1.3;"
         conf = http(f"{block} server {{ listen {{port}}; {common} {inside} }}")
-        files: dict[str, str | bytes] = {**ca.files(), "conf/passwords": (ca.folder / "passwords").read_text()}
-        yield stack.enter_context(Server(conf, files, reference=reference, ports=ports))
+        yield stack.enter_context(Server(conf, ca.files(), reference=reference, ports=ports))
 
 
 def said(server: Server) -> list[str]:
@@ -68,25 +45,25 @@ def said(server: Server) -> list[str]:
 VERIFY = "proxy_ssl_verify on; proxy_ssl_trusted_certificate ca.crt; proxy_ssl_name one.test;"
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 @pytest.mark.parametrize(
     ("certificate", "settings", "problem"),
     [
-        ("good", "", ""),
+        ("one", "", ""),
         ("self", "", ""),
         ("expired", "", ""),
-        ("good", VERIFY, ""),
-        ("good", VERIFY.replace("one.test", "a.wild.test"), ""),
-        ("good", VERIFY.replace("one.test", "ONE.Test:443"), ""),
+        ("one", VERIFY, ""),
+        ("one", VERIFY.replace("one.test", "a.wild.test"), ""),
+        ("one", VERIFY.replace("one.test", "ONE.Test:443"), ""),
         ("named", VERIFY.replace("one.test", "common.test"), ""),
         (
-            "good",
+            "one",
             VERIFY.replace("one.test", "a.b.wild.test"),
             'upstream SSL certificate does not match "a.b.wild.test"',
         ),
-        ("good", VERIFY.replace("one.test", "wild.test"), 'upstream SSL certificate does not match "wild.test"'),
-        ("good", VERIFY.replace("one.test", "two.test"), 'upstream SSL certificate does not match "two.test"'),
-        ("good", VERIFY.replace("proxy_ssl_name one.test;", ""), 'upstream SSL certificate does not match "127.0.0.1"'),
+        ("one", VERIFY.replace("one.test", "wild.test"), 'upstream SSL certificate does not match "wild.test"'),
+        ("one", VERIFY.replace("one.test", "two.test"), 'upstream SSL certificate does not match "two.test"'),
+        ("one", VERIFY.replace("proxy_ssl_name one.test;", ""), 'upstream SSL certificate does not match "127.0.0.1"'),
         ("self", VERIFY, "upstream SSL certificate verify error: (18:self-signed certificate)"),
         ("expired", VERIFY, "upstream SSL certificate verify error: (10:certificate has expired)"),
         ("revoked", VERIFY, ""),
@@ -95,7 +72,7 @@ VERIFY = "proxy_ssl_verify on; proxy_ssl_trusted_certificate ca.crt; proxy_ssl_n
             VERIFY + "proxy_ssl_crl ca.crl;",
             "upstream SSL certificate verify error: (23:certificate revoked)",
         ),
-        ("good", VERIFY + "proxy_ssl_crl ca.crl;", ""),
+        ("one", VERIFY + "proxy_ssl_crl ca.crl;", ""),
         ("deep", VERIFY + "proxy_ssl_verify_depth 2;", ""),
         ("deep", VERIFY, "upstream SSL certificate verify error: (22:certificate chain too long)"),
     ],
@@ -114,7 +91,7 @@ def test_verification(ca: Authority, reference: bool, certificate: str, settings
         assert response.body.startswith(b"sni=None reused=False client= n=1")
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 @pytest.mark.parametrize(
     ("settings", "name"),
     [
@@ -127,20 +104,20 @@ def test_verification(ca: Authority, reference: bool, certificate: str, settings
 )
 def test_server_name(ca: Authority, reference: bool, settings: str, name: str) -> None:
     inside = f"location / {{ proxy_pass https://127.0.0.1:{{up}}; {settings} }}"
-    with proxying(ca, inside, reference=reference, up="good") as server:
+    with proxying(ca, inside, reference=reference, up="one") as server:
         assert request(server, path="/?name=of.arg").body.startswith(f"sni={name} ".encode())
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 def test_name_of_the_upstream_block(ca: Authority, reference: bool) -> None:
     inside = f"location / {{ proxy_pass https://one.test; proxy_ssl_server_name on; {VERIFY} }}"
     inside = inside.replace("proxy_ssl_name one.test;", "")
     block = "upstream one.test { server 127.0.0.1:{up}; }"
-    with proxying(ca, inside, reference=reference, block=block, up="good") as server:
+    with proxying(ca, inside, reference=reference, block=block, up="one") as server:
         assert request(server).body.startswith(b"sni=one.test ")
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 @pytest.mark.parametrize(
     ("settings", "client"),
     [
@@ -152,32 +129,32 @@ def test_name_of_the_upstream_block(ca: Authority, reference: bool) -> None:
 )  # fmt: skip
 def test_client_certificate(ca: Authority, reference: bool, settings: str, client: str) -> None:
     inside = f"location / {{ proxy_pass https://127.0.0.1:{{up}}; {settings} }}"
-    with proxying(ca, inside, reference=reference, up="client:good") as server:
+    with proxying(ca, inside, reference=reference, up="client:one") as server:
         assert f" client={client} n=1" in request(server, path="/?c=client2").body.decode()
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 def test_without_the_certificate_that_is_asked_for(ca: Authority, reference: bool) -> None:
     inside = "location / { proxy_pass https://127.0.0.1:{up}; proxy_ssl_protocols TLSv1.2; }"
-    with proxying(ca, inside, reference=reference, up="client:good") as server:
+    with proxying(ca, inside, reference=reference, up="client:one") as server:
         assert request(server).status == 502
         (line,) = said(server)
     assert line.startswith("error SSL_do_handshake() failed (SSL: error:0A000410:SSL routines::")
     assert line.endswith(":SSL alert number 40) while SSL handshaking to upstream")
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 def test_certificate_file_that_is_not_there(ca: Authority, reference: bool) -> None:
     settings = "proxy_ssl_certificate $arg_c.crt; proxy_ssl_certificate_key $arg_c.key;"
     with proxying(
-        ca, f"location / {{ proxy_pass https://127.0.0.1:{{up}}; {settings} }}", reference=reference, up="good"
+        ca, f"location / {{ proxy_pass https://127.0.0.1:{{up}}; {settings} }}", reference=reference, up="one"
     ) as server:
         assert request(server, path="/?c=none").status == 500
         (line,) = said(server)
     assert "cannot load certificate" in line and "none.crt" in line and "No such file or directory" in line
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
 @pytest.mark.parametrize("reuse", ["on", "off"])
 def test_session(ca: Authority, reference: bool, version: str, reuse: str) -> None:
@@ -185,7 +162,7 @@ def test_session(ca: Authority, reference: bool, version: str, reuse: str) -> No
         "location / { proxy_pass https://127.0.0.1:{up}; proxy_set_header Connection close; "
         f"proxy_ssl_session_reuse {reuse}; proxy_ssl_protocols {version}; }}"
     )
-    with proxying(ca, inside, reference=reference, up="good") as server:
+    with proxying(ca, inside, reference=reference, up="one") as server:
         bodies = [request(server).body.decode() for _ in range(3)]
     resumed = reuse == "on"
     assert [f"reused={n > 0 and resumed}" in body for n, body in enumerate(bodies)] == [True] * 3, bodies
@@ -206,7 +183,7 @@ def test_connections_are_kept_but_not_shared(ca: Authority) -> None:
             "e": pair.format("$arg_c"),
         }.items()
     )
-    with proxying(ca, inside, block=block, up="client:good") as server:
+    with proxying(ca, inside, block=block, up="client:one") as server:
         seen = [
             re.sub(rb".*sni=(\S+) .*client=(\w+) n=(\d+) .*", rb"\1 \2 \3", request(server, path=path).body).decode()
             for path in ("/a", "/b", "/c", "/d", "/e?c=client2", "/e?c=client", "/c")
@@ -214,21 +191,21 @@ def test_connections_are_kept_but_not_shared(ca: Authority) -> None:
     assert seen == ["None me 1", "None me 2", "None you 1", "one.test me 1", "None you 2", "None me 3", "None you 3"]
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 def test_variables(ca: Authority, reference: bool) -> None:
     """``proxy_pass`` with variables, and what the variables of the upstream say."""
     inside = (
         "location / { set $to https://127.0.0.1:{up}; proxy_pass $to; "
         "add_header X $upstream_addr,$upstream_status,$proxy_host,$proxy_port; }"
     )
-    with proxying(ca, inside, reference=reference, up="good") as server:
+    with proxying(ca, inside, reference=reference, up="one") as server:
         response = request(server)
         up = f"127.0.0.1:{server.ports['up']}"
     assert response.body.startswith(b"sni=None")
     assert response.get("X") == f"{up},200,{up},{server.ports['up']}"
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 def test_default_port(ca: Authority, reference: bool) -> None:
     conf = http(
         "log_format own '$proxy_host,$proxy_port,$upstream_addr'; access_log {prefix}/logs/own.log own; "
@@ -254,7 +231,7 @@ def _alert(sock: socket.socket) -> None:
     sock.sendall(b"\x15\x03\x03\x00\x02\x02\x28")  # fatal: handshake failure
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 @pytest.mark.parametrize(
     ("answer", "line"),
     [
@@ -272,7 +249,7 @@ def test_broken_handshake(reference: bool, answer: Callable[[socket.socket], obj
         assert said(server) == [f"error {line} while SSL handshaking to upstream"]
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 def test_handshake_that_stalls(reference: bool) -> None:
     over = threading.Event()
     conf = http(
@@ -287,11 +264,11 @@ def test_handshake_that_stalls(reference: bool) -> None:
         over.set()
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 def test_next_upstream(ca: Authority, reference: bool) -> None:
     block = "upstream up { server 127.0.0.1:{bad}; server 127.0.0.1:{up}; }"
     inside = f"location / {{ proxy_pass https://up; {VERIFY} add_header X $upstream_status; }}"
-    with proxying(ca, inside, reference=reference, block=block, bad="self", up="good") as server:
+    with proxying(ca, inside, reference=reference, block=block, bad="self", up="one") as server:
         response = request(server)
     assert (response.status, response.get("X")) == (200, "502, 200")
 
@@ -302,7 +279,7 @@ def test_big_bodies(ca: Authority) -> None:
     body = bytes(range(256)) * (size // 256)
 
     def answer(sock: socket.socket) -> None:
-        with ca.context("good").wrap_socket(sock, server_side=True) as tls:
+        with ca.context("one").wrap_socket(sock, server_side=True) as tls:
             data = b""
             while b"\r\n\r\n" not in data:
                 data += tls.recv(65536)
@@ -329,7 +306,7 @@ def test_body_that_ends_with_the_connection(ca: Authority) -> None:
     for unwrap in (True, False):
 
         def answer(sock: socket.socket, unwrap: bool = unwrap) -> None:
-            tls = ca.context("good").wrap_socket(sock, server_side=True)
+            tls = ca.context("one").wrap_socket(sock, server_side=True)
             tls.recv(65536)
             tls.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 100_000)
             if unwrap:
@@ -346,7 +323,7 @@ def test_record_that_is_no_tls(ca: Authority) -> None:
     """After the handshake: what can't be decrypted ends the exchange, and OpenSSL's reason is logged."""
 
     def answer(sock: socket.socket) -> None:
-        tls = ca.context("good").wrap_socket(sock, server_side=True)
+        tls = ca.context("one").wrap_socket(sock, server_side=True)
         tls.recv(65536)
         socket.socket(fileno=os.dup(tls.fileno())).sendall(b"\x17\x03\x03\x00\x20" + b"y" * 32)
         tls.recv(1)
@@ -361,7 +338,7 @@ def test_record_that_is_no_tls(ca: Authority) -> None:
 
 def test_websocket(ca: Authority) -> None:
     def answer(sock: socket.socket) -> None:
-        with ca.context("good").wrap_socket(sock, server_side=True) as tls:
+        with ca.context("one").wrap_socket(sock, server_side=True) as tls:
             tls.recv(65536)
             tls.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nhello")
             while data := tls.recv(65536):
@@ -398,8 +375,7 @@ def test_websocket(ca: Authority) -> None:
 )
 def test_refused_at_start(ca: Authority, inside: str, message: str) -> None:
     conf = http(f"server {{ listen {{port}}; location / {{ proxy_pass https://127.0.0.1:9; {inside} }} }}")
-    files: dict[str, str | bytes] = dict(ca.files())
-    server = Server(conf, files)
+    server = Server(conf, ca.files())
     try:
         server.prepare()
         result = server.run("-t")
@@ -411,7 +387,7 @@ def test_refused_at_start(ca: Authority, inside: str, message: str) -> None:
 
 def test_key_log(ca: Authority) -> None:
     inside = "location / { proxy_pass https://127.0.0.1:{up}; proxy_ssl_key_log keys.log; }"
-    with proxying(ca, inside, up="good") as server:
+    with proxying(ca, inside, up="one") as server:
         request(server)
         assert re.search(r"^CLIENT_(RANDOM|TRAFFIC_SECRET_0|HANDSHAKE_TRAFFIC_SECRET) ", _text(server.prefix), re.M)
 

@@ -15,15 +15,6 @@ from pyresty.tls.settings import OPTIONAL, ServerTLS, Values, make_context
 pytestmark = needs_openssl
 
 
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    authority = Authority(tmp_path_factory.mktemp("ca"))
-    authority.issue("one", "one.test", "one.test")
-    authority.issue("two", "two.test", "two.test")
-    authority.encrypt("one", "secret")
-    return authority
-
-
 def read(ca: Authority, name: str) -> bytes:
     return Path(ca.path(name)).read_bytes()
 

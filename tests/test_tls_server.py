@@ -19,39 +19,19 @@ from pathlib import Path
 
 import pytest
 from authority import Authority, needs_openssl
-from harness import REFERENCE, Server, http
+from harness import Server, both, http, without_reference
 
 pytestmark = needs_openssl
 
-without_reference = pytest.mark.skipif(not os.access(REFERENCE, os.X_OK), reason="no nginx is installed")
-both = pytest.mark.parametrize(
-    "reference",
-    [pytest.param(False, id="pyresty"), pytest.param(True, id="reference", marks=without_reference)],
-)
 
 ONE = "ssl_certificate one.crt; ssl_certificate_key one.key;"
 TWO = "ssl_certificate two.crt; ssl_certificate_key two.key;"
 
 
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    authority = Authority(tmp_path_factory.mktemp("ca"))
-    authority.issue("one", "one.test", "one.test")
-    authority.issue("two", "two.test", "two.test")
-    authority.issue("client", "me")
-    authority.issue("revoked", "gone")
-    authority.self_signed("self", "stranger")
-    authority.encrypt("one", "secret")
-    authority.revoke("revoked")
-    return authority
-
-
 def serving(ca: Authority, text: str, *, reference: bool = False, **files: str | bytes) -> Server:
     """A server around ``text``, what is inside ``http``; the CA's files are beside the conf."""
-    laid: dict[str, str | bytes] = {**ca.files(), "conf/passwords": "wrong\nsecret\n"}
-    laid["conf/one.enc.key"] = (ca.folder / "one.enc.key").read_text()
     text = "ssl_protocols TLSv1.2 TLSv1.3;" + text
-    return Server(http(text), {**laid, **files}, reference=reference)
+    return Server(http(text), {**ca.files(), **files}, reference=reference)
 
 
 def one_server(inside: str, names: str = "one.test") -> str:

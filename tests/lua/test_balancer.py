@@ -127,9 +127,7 @@ def test_keepalive_needs_a_peer(server: Server) -> None:
 
 
 @needs_openssl
-def test_set_current_peer_names_the_server_for_tls(tmp_path_factory: pytest.TempPathFactory) -> None:
-    authority = Authority(tmp_path_factory.mktemp("ca"))
-    authority.issue("one", "one.test", "one.test")
+def test_set_current_peer_names_the_server_for_tls(ca: Authority) -> None:
     conf = http(
         _upstream("secure", 'assert(b.set_current_peer("127.0.0.1", {port2}, "one.test"))')
         + """
@@ -138,7 +136,7 @@ def test_set_current_peer_names_the_server_for_tls(tmp_path_factory: pytest.Temp
             location / { return 200 $ssl_server_name; } }
         """
     )
-    with Server(conf, authority.files()) as running:
+    with Server(conf, ca.files()) as running:
         assert request(running, "GET", "/").body == b"one.test"
 
 

@@ -16,23 +16,13 @@ from harness import Server, http, request
 pytestmark = needs_openssl
 
 
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    authority = Authority(tmp_path_factory.mktemp("ca"))
-    authority.issue("good", "one.test", "one.test")
-    authority.issue("client", "me")
-    authority.issue("client2", "you")
-    authority.self_signed("self", "one.test")
-    return authority
-
-
 @contextmanager
-def proxying(ca: Authority, inside: str, certificate: str = "good", *, client_ca: bool = False) -> Iterator[Server]:
+def proxying(ca: Authority, inside: str, certificate: str = "one", *, client_ca: bool = False) -> Iterator[Server]:
     """A server that proxies to an origin with this certificate, and logs everything."""
     with tls_origin(ca.context(certificate, client_ca=client_ca)) as port:
         conf = http(f"server {{ listen {{port}}; location / {{ proxy_pass https://127.0.0.1:{{up}}; {inside} }} }}")
         conf = conf.replace("error.log info;", "error.log debug;")
-        with Server(conf, dict(ca.files()), ports={"up": port}) as server:
+        with Server(conf, ca.files(), ports={"up": port}) as server:
             yield server
 
 
@@ -118,16 +108,16 @@ def test_lua_refuses(ca: Authority, inside: str, lines: list[str]) -> None:
 @pytest.mark.parametrize(
     ("certificate", "inside", "line"),
     [
-        ("good", certify("ngx.exit(0)"), "lua exit with code 0"),
-        ("good", certify("ngx.sleep(0.01) print('slept')"), "slept while loading proxy ssl certificate by lua, client: "),
-        ("good", certify("print('phase ', ngx.get_phase())"), "phase proxy_ssl_cert "),
-        ("good", verify("print('phase ', ngx.get_phase())"), "phase proxy_ssl_verify "),
-        ("good", verify("print('verified')"), "proxy_ssl_verify_by_lua: openssl default verify"),
-        ("good", "rewrite_by_lua_block { ngx.ctx.word = 'kept' } " + verify("print(ngx.ctx.word)"), ":1: kept while"),
-        ("good", verify("print('v ', require('ngx.proxyssl').get_tls1_version_str())"), "v TLSv1.3 while"),
-        ("good", "proxy_ssl_protocols TLSv1.2;" + certify("print('v ', require('ngx.proxyssl').get_tls1_version_str())"),
+        ("one", certify("ngx.exit(0)"), "lua exit with code 0"),
+        ("one", certify("ngx.sleep(0.01) print('slept')"), "slept while loading proxy ssl certificate by lua, client: "),
+        ("one", certify("print('phase ', ngx.get_phase())"), "phase proxy_ssl_cert "),
+        ("one", verify("print('phase ', ngx.get_phase())"), "phase proxy_ssl_verify "),
+        ("one", verify("print('verified')"), "proxy_ssl_verify_by_lua: openssl default verify"),
+        ("one", "rewrite_by_lua_block { ngx.ctx.word = 'kept' } " + verify("print(ngx.ctx.word)"), ":1: kept while"),
+        ("one", verify("print('v ', require('ngx.proxyssl').get_tls1_version_str())"), "v TLSv1.3 while"),
+        ("one", "proxy_ssl_protocols TLSv1.2;" + certify("print('v ', require('ngx.proxyssl').get_tls1_version_str())"),
          "v TLSv1.2 while"),
-        ("good", verify("print('r ', require('ngx.ssl.proxysslverify').get_verify_result())"), "r 0 while"),
+        ("one", verify("print('r ', require('ngx.ssl.proxysslverify').get_verify_result())"), "r 0 while"),
         ("self", verify("print('judged')", SKIP), "judged while loading proxy ssl verify by lua"),
     ],
 )  # fmt: skip

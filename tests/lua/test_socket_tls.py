@@ -15,13 +15,10 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 from authority import Authority, listening, needs_openssl, tls_origin
-from harness import MODULES, REFERENCE, Server, http, request
+from harness import Server, both, http, request
 
 pytestmark = needs_openssl
 
-HAVE_REFERENCE = os.access(REFERENCE, os.X_OK) and (MODULES / "ngx_http_lua_module.so").exists()
-without_reference = pytest.mark.skipif(not HAVE_REFERENCE, reason="no nginx with ngx_lua is installed")
-RUNS = [pytest.param(False, id="pyresty"), pytest.param(True, id="reference", marks=without_reference)]
 
 #: ``dial(port)``: a connected socket; ``ask(sock)``: the body of the answer to a request.
 PRELUDE = """
@@ -57,19 +54,6 @@ PRELUDE = """
 TRUSTED = "lua_ssl_trusted_certificate ca.crt;"
 
 
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    authority = Authority(tmp_path_factory.mktemp("ca"))
-    authority.issue("good", "one.test", "one.test", "*.wild.test")
-    authority.issue("expired", "one.test", "one.test", expired=True)
-    authority.issue("revoked", "one.test", "one.test")
-    authority.issue("client", "me")
-    authority.issue("client2", "you")
-    authority.self_signed("self", "one.test")
-    authority.revoke("revoked")
-    return authority
-
-
 @contextmanager
 def serving(
     ca: Authority, code: str, settings: str = "", *, reference: bool = False, level: str = "info", **names: str | int
@@ -88,7 +72,7 @@ def serving(
             f"{PRELUDE} server {{ listen {{port}}; {common} {settings} location / {{ content_by_lua_block {{ {code} }} }} }}"
         )
         conf = conf.replace("error.log info;", f"error.log {level};")
-        yield stack.enter_context(Server(conf, dict(ca.files()), reference=reference, ports=ports))
+        yield stack.enter_context(Server(conf, ca.files(), reference=reference, ports=ports))
 
 
 def said(server: Server) -> str:
@@ -104,19 +88,19 @@ def problems(server: Server) -> list[str]:
     return [re.sub(r"^.*?\[(\w+)\] \S+ \*\d+ (.*?), client: .*$", r"\1 \2", line, flags=re.S) for line in lines]
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 @pytest.mark.parametrize(
     ("certificate", "args", "settings", "answer", "log"),
     [
-        ("good", "", "", "cdata", []),
-        ("good", "nil, nil, nil", "", "cdata", []),
-        ("good", "false", "", "true", []),
-        ("good", "nil, 'two.test', false", TRUSTED, "cdata", []),
-        ("good", "nil, 'one.test', true", TRUSTED, "cdata", []),
-        ("good", "false, 'x.WILD.test', true", TRUSTED, "true", []),
-        ("good", "nil, nil, true", TRUSTED, "cdata", []),
-        ("good", "nil, '', true", TRUSTED, "nil SSL_set_tlsext_host_name failed", []),
-        ("good", "nil, 'two.test', true", TRUSTED, "nil certificate host mismatch",
+        ("one", "", "", "cdata", []),
+        ("one", "nil, nil, nil", "", "cdata", []),
+        ("one", "false", "", "true", []),
+        ("one", "nil, 'two.test', false", TRUSTED, "cdata", []),
+        ("one", "nil, 'one.test', true", TRUSTED, "cdata", []),
+        ("one", "false, 'x.WILD.test', true", TRUSTED, "true", []),
+        ("one", "nil, nil, true", TRUSTED, "cdata", []),
+        ("one", "nil, '', true", TRUSTED, "nil SSL_set_tlsext_host_name failed", []),
+        ("one", "nil, 'two.test', true", TRUSTED, "nil certificate host mismatch",
          ['error lua ssl certificate does not match host "two.test"']),
         ("self", "nil, 'one.test', true", TRUSTED, "nil 18: self-signed certificate",
          ["error lua ssl certificate verify error: (18: self-signed certificate)"]),
@@ -125,7 +109,7 @@ def problems(server: Server) -> list[str]:
          ["error lua ssl certificate verify error: (10: certificate has expired)"]),
         ("revoked", "nil, 'one.test', true", TRUSTED + "lua_ssl_crl ca.crl;", "nil 23: certificate revoked",
          ["error lua ssl certificate verify error: (23: certificate revoked)"]),
-        ("good", "nil, 'one.test', true", TRUSTED + "lua_ssl_crl ca.crl;", "cdata", []),
+        ("one", "nil, 'one.test', true", TRUSTED + "lua_ssl_crl ca.crl;", "cdata", []),
     ],
 )  # fmt: skip
 def test_handshake(
@@ -136,18 +120,18 @@ def test_handshake(
         assert (said(server), problems(server)) == (answer + "\n", log)
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 def test_untrusted(ca: Authority, reference: bool) -> None:
     """Without trusted certificates nothing is good. (OpenSSL has several errors for that; nginx tells the last.)"""
     code = "local s = dial({up}) local _, err = s:sslhandshake(nil, 'one.test', true) ngx.say(err)"
-    with serving(ca, code, reference=reference, up="good") as server:
+    with serving(ca, code, reference=reference, up="one") as server:
         assert said(server) in (
             "20: unable to get local issuer certificate\n",
             "21: unable to verify the first certificate\n",
         )
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 def test_bytes_both_ways(ca: Authority, reference: bool) -> None:
     code = """
         local s = dial({up})
@@ -158,7 +142,7 @@ def test_bytes_both_ways(ca: Authority, reference: bool) -> None:
         show(s:receive())
         show(s:close())
     """
-    with serving(ca, code, reference=reference, up="good") as server:
+    with serving(ca, code, reference=reference, up="one") as server:
         lines = said(server).splitlines()
     assert [line.split(" version")[0] for line in lines[:3]] == [
         f"sni=one.test reused=False client= n={n}" for n in (1, 2, 3)
@@ -166,7 +150,7 @@ def test_bytes_both_ways(ca: Authority, reference: bool) -> None:
     assert lines[3:] == ["nil closed ", "1"]
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 def test_after_a_failed_handshake(ca: Authority, reference: bool) -> None:
     code = """
         local s = dial({up})
@@ -176,11 +160,11 @@ def test_after_a_failed_handshake(ca: Authority, reference: bool) -> None:
         show(s:close())
         show(s:sslhandshake())
     """
-    with serving(ca, code, TRUSTED, reference=reference, up="good") as server:
+    with serving(ca, code, TRUSTED, reference=reference, up="one") as server:
         assert said(server) == "nil closed\nnil closed\nnil closed\nnil closed\n"
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
 def test_session(ca: Authority, reference: bool, version: str) -> None:
     """With TLSv1.2 the session that the handshake returns can be resumed, with TLSv1.3 that of getsslsession."""
@@ -195,7 +179,7 @@ def test_session(ca: Authority, reference: bool, version: str) -> None:
             s:close()
         end
     """
-    with serving(ca, code, TRUSTED + f"lua_ssl_protocols {version};", reference=reference, up="good") as server:
+    with serving(ca, code, TRUSTED + f"lua_ssl_protocols {version};", reference=reference, up="one") as server:
         resumed = "False" if reference and version == "TLSv1.3" else "True"
         assert said(server) == f"False\n{resumed}\n{resumed}\n"
 
@@ -214,7 +198,7 @@ def test_session_of_another_kind_of_connection(ca: Authority) -> None:
             s:close()
         end
     """
-    with serving(ca, code, TRUSTED + "lua_ssl_protocols TLSv1.2;", up="good") as server:
+    with serving(ca, code, TRUSTED + "lua_ssl_protocols TLSv1.2;", up="one") as server:
         assert said(server) == "cdata\nFalse\n" * 4
 
 
@@ -225,7 +209,7 @@ def test_sessions_are_given_back(ca: Authority) -> None:
         shake()
         collectgarbage() collectgarbage()
     """
-    with serving(ca, code, level="debug", up="good") as server:
+    with serving(ca, code, level="debug", up="one") as server:
         assert request(server).status == 200
         text = server.log_text()
     (saved,) = re.findall(r"lua ssl save session: ([0-9A-F]+)", text)
@@ -233,7 +217,7 @@ def test_sessions_are_given_back(ca: Authority) -> None:
     assert re.search(r'SSL: TLSv1\.3, cipher: "TLS_', text)
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 def test_pool(ca: Authority, reference: bool) -> None:
     """A connection out of the pool has its TLS already: a handshake on it does nothing."""
     code = """
@@ -245,7 +229,7 @@ def test_pool(ca: Authority, reference: bool) -> None:
             show(s:setkeepalive())
         end
     """
-    with serving(ca, code, reference=reference, up="good") as server:
+    with serving(ca, code, reference=reference, up="one") as server:
         assert said(server) == "".join(f"{n} cdata\nn={n + 1}\n1\n" for n in range(3))
 
 
@@ -253,7 +237,7 @@ def test_own_certificate(ca: Authority) -> None:
     """(``lua_ssl_certificate`` is newer than the reference.)"""
     code = "local s = dial({up}) assert(s:sslhandshake()) ngx.say(ask(s))"
     settings = "lua_ssl_certificate client.crt; lua_ssl_certificate_key client.key;"
-    with serving(ca, code, settings, up="client:good") as server:
+    with serving(ca, code, settings, up="client:one") as server:
         assert " client=me " in said(server)
 
 
@@ -270,11 +254,11 @@ def test_client_certificate(ca: Authority) -> None:
             s:close()
         end
     """
-    with serving(ca, code, up="client:good") as server:
+    with serving(ca, code, up="client:one") as server:
         assert said(server) == "true\ncdata\nclient=me\ntrue\ncdata\nclient=you\n"
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 def test_arguments(ca: Authority, reference: bool) -> None:
     code = """
         local s = ngx.socket.tcp()
@@ -289,7 +273,7 @@ def test_arguments(ca: Authority, reference: bool) -> None:
         s:close()
         show(s:sslhandshake())
     """
-    with serving(ca, code, reference=reference, up="good") as server:
+    with serving(ca, code, reference=reference, up="one") as server:
         lines = said(server).splitlines()
     assert lines[0].endswith("socket is never created nor connected")
     assert lines[1:] == [
@@ -315,7 +299,7 @@ def test_newer(ca: Authority) -> None:
         ask(s)
         show(s:getsslsession())
     """
-    with serving(ca, code, up="good") as server:
+    with serving(ca, code, up="one") as server:
         lines = said(server).splitlines()
     assert lines[0] == "nil no session"
     assert lines[1].startswith("nil tcpsock:settrustedstore is not supported")
@@ -332,7 +316,7 @@ def _close(sock: socket.socket) -> None:
     sock.recv(65536)
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 @pytest.mark.parametrize(
     ("answer", "line"),
     [
@@ -349,16 +333,16 @@ def test_broken_handshake(ca: Authority, reference: bool, answer: Callable[[sock
     assert logged.removeprefix("error ").startswith(line)
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 def test_no_protocol_at_all(ca: Authority, reference: bool) -> None:
     code = "local s = dial({up}) show(s:sslhandshake())"
-    with serving(ca, code, "lua_ssl_protocols SSLv2;", reference=reference, up="good") as server:
+    with serving(ca, code, "lua_ssl_protocols SSLv2;", reference=reference, up="one") as server:
         assert said(server) == "nil handshake failed\n"
         (logged,) = problems(server)
     assert "SSL_do_handshake() failed (SSL: error:0A0000BF:SSL routines::no protocols available)" in logged
 
 
-@pytest.mark.parametrize("reference", RUNS)
+@both
 def test_handshake_that_stalls(ca: Authority, reference: bool) -> None:
     over = threading.Event()
     code = "local s = dial({up}) s:settimeout(200) show(s:sslhandshake()) show(s:close())"
@@ -392,7 +376,7 @@ def test_starttls(ca: Authority) -> None:
     def answer(sock: socket.socket) -> None:
         assert sock.recv(100) == b"STARTTLS\n"
         sock.sendall(b"go\n")
-        with ca.context("good").wrap_socket(sock, server_side=True) as tls:
+        with ca.context("one").wrap_socket(sock, server_side=True) as tls:
             data = b""
             while len(data) < len(body):
                 data += tls.recv(65536)
@@ -425,7 +409,7 @@ def test_starttls(ca: Authority) -> None:
 )
 def test_refused_at_start(ca: Authority, settings: str, message: str) -> None:
     conf = http(f"server {{ listen {{port}}; {settings} location / {{ content_by_lua_block {{ }} }} }}")
-    server = Server(conf, dict(ca.files()))
+    server = Server(conf, ca.files())
     try:
         server.prepare()
         result = server.run("-t")

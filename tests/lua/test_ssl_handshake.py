@@ -6,22 +6,16 @@ https://github.com/openresty/lua-resty-core/blob/master/lib/ngx/ssl.md
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 from collections.abc import Callable
 
 import pytest
 from authority import Authority, needs_openssl
-from harness import REFERENCE, Server, http
+from harness import Server, both, http
 
 pytestmark = needs_openssl
 
-without_reference = pytest.mark.skipif(not os.access(REFERENCE, os.X_OK), reason="no nginx is installed")
-both = pytest.mark.parametrize(
-    "reference",
-    [pytest.param(False, id="pyresty"), pytest.param(True, id="reference", marks=without_reference)],
-)
 
 INIT = """
     init_by_lua_block {
@@ -44,17 +38,6 @@ CHOOSE = """
 """
 
 
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    authority = Authority(tmp_path_factory.mktemp("ca"))
-    authority.issue("one", "one.test", "one.test")
-    authority.issue("two", "two.test", "two.test")
-    authority.issue("client", "me")
-    authority.self_signed("stranger")
-    authority.encrypt("one", "secret")
-    return authority
-
-
 def serving(ca: Authority, lua: str, *, reference: bool = False, content: str = "", block: str = "ssl_certificate_by_lua_block",
             more: str = "") -> Server:  # fmt: skip
     """A TLS server with the code ``lua`` in ``block``, and ``content`` as content_by_lua."""
@@ -67,8 +50,7 @@ def serving(ca: Authority, lua: str, *, reference: bool = False, content: str = 
             {block} {{ {lua} }}
             location / {{ content_by_lua_block {{ {content} }} }}
         }}"""
-    files: dict[str, str | bytes] = {**ca.files(), "conf/one.enc.key": (ca.folder / "one.enc.key").read_text()}
-    return Server(http(conf), files, reference=reference)
+    return Server(http(conf), ca.files(), reference=reference)
 
 
 def ask(
@@ -231,7 +213,7 @@ def test_verify_client(ca: Authority, reference: bool) -> None:
     content = "ngx.print(ngx.var.ssl_client_verify, ' ', ngx.var.ssl_client_s_dn)"
     with serving(ca, lua, reference=reference, content=content) as server:
         assert ask(ca, server, client="client")[1] == b"SUCCESS CN=me"
-        assert ask(ca, server, client="stranger")[1] == b"FAILED:self-signed certificate CN=stranger"
+        assert ask(ca, server, client="self")[1] == b"FAILED:self-signed certificate CN=one.test"
         assert ask(ca, server)[1] == b"NONE nil"
 
 

@@ -5,21 +5,15 @@ https://github.com/openresty/lua-nginx-module#ssl_session_fetch_by_lua_block
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 
 import pytest
 from authority import Authority, needs_openssl
-from harness import REFERENCE, Server, http
+from harness import Server, both, http, without_reference
 
 pytestmark = needs_openssl
 
-without_reference = pytest.mark.skipif(not os.access(REFERENCE, os.X_OK), reason="no nginx is installed")
-both = pytest.mark.parametrize(
-    "reference",
-    [pytest.param(False, id="pyresty"), pytest.param(True, id="reference", marks=without_reference)],
-)
 
 STORE = """
     local session = require "ngx.ssl.session"
@@ -43,13 +37,6 @@ CONTENT = """
 """
 
 
-@pytest.fixture(scope="module")
-def ca(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    authority = Authority(tmp_path_factory.mktemp("ca"))
-    authority.issue("one", "one.test", "one.test")
-    return authority
-
-
 def serving(
     ca: Authority,
     store: str = STORE,
@@ -69,7 +56,7 @@ def serving(
             ssl_certificate one.crt; ssl_certificate_key one.key; {more}
             location / {{ content_by_lua_block {{ {CONTENT} }} }}
         }}"""
-    return Server(http(conf).replace("error.log info;", "error.log debug;"), dict(ca.files()), reference=reference)
+    return Server(http(conf).replace("error.log info;", "error.log debug;"), ca.files(), reference=reference)
 
 
 class Client:
