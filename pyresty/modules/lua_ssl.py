@@ -65,7 +65,7 @@ def on_location(cf: Builder, loc: Location) -> None:
         trusted=cf.path(conf.trusted_certificate, conf=True) if conf.trusted_certificate else "",
         crl=cf.path(conf.crl, conf=True) if conf.crl else "",
         commands=conf.commands,
-        key_log=cf.path(conf.key_log) if conf.key_log else "",
+        key_log=cf.path(conf.key_log, conf=True) if conf.key_log else "",
     )
     if settings != TLSSettings():
         try:

@@ -241,6 +241,14 @@ def test_own_certificate(ca: Authority) -> None:
         assert " client=me " in said(server)
 
 
+def test_key_log(ca: Authority) -> None:
+    """(Newer than the reference.) The path is below the folder of the conf file."""
+    code = "local s = dial({up}) assert(s:sslhandshake()) ask(s)"
+    with serving(ca, code, "lua_ssl_key_log keys.log;", up="one") as server:
+        assert request(server).status == 200
+        assert "\nCLIENT_TRAFFIC_SECRET_0 " in (server.prefix / "conf/keys.log").read_text()
+
+
 def test_client_certificate(ca: Authority) -> None:
     code = """
         local ssl = require "ngx.ssl"
