@@ -44,11 +44,13 @@ async def sslhandshake(
     certificate: bytes | None,
     key: bytes | None,
     timeout: float,
+    store: float,
 ) -> Answer:
     """Shake hands on a connected socket: the number of the new session (0 if none is ``wanted``), or None and why not.
 
     ``session`` is the number of one to resume, 0 for none; ``name`` is sent, and where ``verify`` asks for it, checked;
-    ``certificate`` and ``key`` are PEM. ``timeout`` in milliseconds, 0 for the configured one.
+    ``certificate`` and ``key`` are PEM. ``timeout`` in milliseconds, 0 for the configured one. ``store`` is the
+    ``X509_STORE *`` to verify by, 0 for what is configured: nobody else's sessions are resumed then, nor this one by others.
     """
     u = sockets[number]
     peer = u.peer
@@ -62,6 +64,8 @@ async def sslhandshake(
     except TLSError as error:
         r.log(ERR, str(error))
         return None, b"ssl set client certificate failed"
+    if store:
+        used = TLSClient(used.context, used.verify, used.depth)
     text = name.decode("utf-8", "surrogateescape") if name else ""
     if name is not None:
         r.log(DEBUG, b'lua ssl server name: "%s"' % name)
@@ -77,7 +81,7 @@ async def sslhandshake(
     u.connecting = DIALLING
     peer.writer = r.conn.loop.create_future()  # (so that others find the socket busy)
     try:
-        problem = await _shake(r, u, peer, tls, used, text, resumed, seconds)
+        problem = await _shake(r, u, peer, tls, used, text, resumed, seconds, int(store))
     finally:
         u.connecting = IDLE
         peer.writer = None
@@ -102,6 +106,7 @@ async def _shake(
     name: str,
     session: TLSSession | None,
     seconds: float,
+    store: int,
 ) -> bytes | None:
     """The handshake itself; an error for Lua if it fails."""
     loop = r.conn.loop
@@ -116,7 +121,7 @@ async def _shake(
         lower.resume_reading()
     timer = loop.call_later(seconds, tls.expire)
     try:
-        await tls.handshake(used, name if is_host_name(name) else None, session)
+        await tls.handshake(used, name if is_host_name(name) else None, session, store)
     except TimeoutError:
         return b"timeout"
     except ssl.SSLCertVerificationError as failure:

@@ -14,7 +14,7 @@ import ssl
 import sys
 from typing import Any
 
-_SET_CACHE_MODE, _GET_TICKET_KEYS, _SET_TICKET_KEYS, _SET_GROUPS, _GET_GROUP = 44, 58, 59, 92, 134
+_SET_CACHE_MODE, _SET_TICKET_KEYS, _SET_GROUPS, _SET_VERIFY_STORE, _GET_GROUP = 44, 59, 92, 106, 134
 #: ``ssl_session_cache``. nginx: ``ngx_ssl_session_cache``; SSL_SESS_CACHE_SERVER, _NO_AUTO_CLEAR, _NO_INTERNAL_STORE.
 _CACHE_MODES = {"off": 0, "none": 0x2 | 0x80 | 0x200, "builtin": 0x2, "shared": 0x2}
 _CONF_FILE, _CONF_SERVER, _CONF_CLIENT, _CONF_CERTIFICATE, _CONF_SHOW_ERRORS = 0x2, 0x8, 0x4, 0x20, 0x10
@@ -43,6 +43,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "SSL_get_client_random": (ctypes.c_size_t, (_P, _P, ctypes.c_size_t)),
     "SSL_get_server_random": (ctypes.c_size_t, (_P, _P, ctypes.c_size_t)),
     "SSL_get_session": (_P, (_P,)),
+    "SSL_session_reused": (_I, (_P,)),
     "SSL_get1_session": (_P, (_P,)),
     "SSL_set_session": (_I, (_P, _P)),
     "SSL_SESSION_free": (None, (_P,)),
@@ -233,6 +234,26 @@ def free_session(session: int) -> None:
 
 
 # -- connections
+
+
+def pointer(tls: ssl.SSLObject) -> int:
+    """OpenSSL's ``SSL *``, as long as ``tls`` lives."""
+    return _ssl_of(tls)
+
+
+def context_pointer(tls: ssl.SSLObject) -> int:
+    """Its ``SSL_CTX *``."""
+    return _ctx(tls.context)
+
+
+def session_reused(pointer: int) -> bool:
+    """Whether the session of an ``SSL *`` has been resumed."""
+    return bool(_lib.SSL_session_reused(pointer))
+
+
+def trust_store(tls: ssl.SSLObject, store: int) -> None:
+    """Verify the peer by the ``X509_STORE *`` instead of the context's, in the handshake that is about to begin."""
+    _lib.SSL_ctrl(_ssl_of(tls), _SET_VERIFY_STORE, 1, store)
 
 
 def verify_result(tls: ssl.SSLObject) -> tuple[int, str]:

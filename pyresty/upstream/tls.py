@@ -11,6 +11,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
+from ..tls import openssl
 from ..tls.records import CLOSED, OPEN, SHAKING, TLSRecords
 
 if TYPE_CHECKING:
@@ -42,15 +43,20 @@ class TLSTransport(TLSRecords):
 
     # -- the handshake
 
-    async def handshake(self, client: TLSClient, server_name: str | None, session: TLSSession | None) -> None:
+    async def handshake(
+        self, client: TLSClient, server_name: str | None, session: TLSSession | None, store: int = 0
+    ) -> None:
         """Shake hands. Raises ssl.SSLError, or another OSError where the connection has broken.
 
-        ``session`` must be one of ``client``'s. Where the peer just closes it is ssl.SSLEOFError.
+        ``session`` must be one of ``client``'s; ``store`` is OpenSSL's ``X509_STORE *`` if it has to be another than the
+        client's. Where the peer just closes it is ssl.SSLEOFError.
         """
         self.client = client
         self.object = client.context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
         if session is not None:
             session.resume(self.object)
+        if store:
+            openssl.trust_store(self.object, store)
         self._waiter = waiter = self._loop.create_future()
         self._shake()
         try:

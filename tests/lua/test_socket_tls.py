@@ -12,12 +12,17 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from ctypes.util import find_library
 
 import pytest
 from authority import Authority, listening, needs_openssl, tls_origin
 from harness import Server, both, http, request
 
+from pyresty.tls import openssl
+
 pytestmark = needs_openssl
+LIBRARIES = find_library("ssl"), find_library("crypto")
+needs_libraries = pytest.mark.skipif(bool(openssl.WHY_NOT) or not all(LIBRARIES), reason="no libssl of the system's")
 
 
 #: ``dial(port)``: a connected socket; ``ask(sock)``: the body of the answer to a request.
@@ -51,6 +56,26 @@ PRELUDE = """
         end
     }
 """
+#: OpenSSL's functions, as users call them.
+FFI = """
+    local ffi = require "ffi"
+    pcall(ffi.cdef, [[
+        const char *SSL_get_version(const void *ssl);
+        void *SSL_get_SSL_CTX(const void *ssl);
+        void *BIO_new_mem_buf(const void *buf, int len);
+        void *PEM_read_bio_X509(void *bp, void **x, void *cb, void *u);
+        void *X509_STORE_new(void);
+        int X509_STORE_add_cert(void *store, void *x);
+        void X509_STORE_free(void *store);
+    ]])
+    local ssl, crypto = ffi.load("LIBSSL"), ffi.load("LIBCRYPTO")
+    local function store(name)
+        local pem = read(name)
+        local made = ffi.gc(crypto.X509_STORE_new(), crypto.X509_STORE_free)
+        crypto.X509_STORE_add_cert(made, crypto.PEM_read_bio_X509(crypto.BIO_new_mem_buf(pem, #pem), nil, nil, nil))
+        return made
+    end
+""".replace("LIBSSL", str(LIBRARIES[0])).replace("LIBCRYPTO", str(LIBRARIES[1]))
 TRUSTED = "lua_ssl_trusted_certificate ca.crt;"
 
 
@@ -300,8 +325,10 @@ def test_newer(ca: Authority) -> None:
     code = """
         local s = dial({up})
         show(s:getsslsession())
+        show(s:getsslpointer())
+        show(s:getsslctx())
+        show(s:settrustedstore("x"))
         show(s:settrustedstore(nil))
-        show(select(2, pcall(s.getsslpointer, s)))
         show(s:sslhandshake(nil, nil, false, true))
         show(s:sslhandshake())
         ask(s)
@@ -309,10 +336,60 @@ def test_newer(ca: Authority) -> None:
     """
     with serving(ca, code, up="one") as server:
         lines = said(server).splitlines()
-    assert lines[0] == "nil no session"
-    assert lines[1].startswith("nil tcpsock:settrustedstore is not supported")
-    assert "tcpsock:getsslpointer is not supported by pyresty" in lines[2]
-    assert lines[3:] == ["nil no OCSP support", "cdata", "cdata"]
+    assert lines == [
+        "nil no session",
+        "nil no ssl connection",
+        "nil no ssl context",
+        "nil bad store arg: cdata expected, got string",
+        "true",
+        "nil no OCSP support",
+        "cdata",
+        "cdata",
+    ]
+
+
+@needs_libraries
+def test_trusted_store(ca: Authority) -> None:
+    """An X509_STORE of Lua's is good for one handshake, and its sessions for no other."""
+    code = """
+        local first = dial({up})
+        show(first:settrustedstore(store("ca.crt")))
+        collectgarbage()
+        local session = first:sslhandshake(nil, "one.test", true)
+        show(session)
+        show(first:settrustedstore(nil))
+        first:close()
+        show(first:settrustedstore(nil))
+        local s = dial({up})
+        show(s:sslhandshake(session, "one.test", true))
+        s = dial({up})
+        s:settrustedstore(store("two.crt"))
+        show(s:sslhandshake(session, "one.test", true))
+        s = dial({up})
+        s:settrustedstore(store("two.crt"))
+        show(s:sslhandshake(nil, "one.test", false))
+    """
+    with serving(ca, FFI + code, "lua_ssl_protocols TLSv1.2;", up="one") as server:
+        lines = said(server).splitlines()
+    untrusted = "nil 20: unable to get local issuer certificate"
+    done = "nil ssl handshake already done; trusted store cannot be changed on an established TLS connection"
+    assert lines == ["true", "cdata", done, "nil closed", untrusted, untrusted, "cdata"]
+
+
+@needs_libraries
+def test_pointers(ca: Authority) -> None:
+    code = """
+        local s = dial({up})
+        s:sslhandshake()
+        local pointer = s:getsslpointer()
+        show(ffi.string(ssl.SSL_get_version(pointer)), ssl.SSL_get_SSL_CTX(pointer) == s:getsslctx())
+        show(require("ngx.ssl").ssl_session_reused(pointer))
+        show(require("ngx.ssl").ssl_session_reused("x"))
+        s:close()
+        show(s:getsslpointer())
+    """
+    with serving(ca, FFI + code, up="one") as server:
+        assert said(server) == "TLSv1.3 true\nfalse\nnil bad ssl\nnil closed\n"
 
 
 def _plain(sock: socket.socket) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 from authority import Authority, needs_openssl
-from harness import Server, both, http
+from harness import Server, both, http, request
 
 pytestmark = needs_openssl
 
@@ -261,6 +261,30 @@ def test_after_the_handshake(ca: Authority, reference: bool) -> None:
     content = 'local ssl = require "ngx.ssl" ngx.print(ssl.server_name(), " ", ssl.get_tls1_version_str())'
     with serving(ca, "", reference=reference, content=content) as server:
         assert ask(ca, server)[1] == b"one.test TLSv1.3"
+
+
+def test_the_pointer_to_a_connection(ca: Authority) -> None:
+    lua = 'ngx.shared.seen:set("told", select(2, require("ngx.ssl").get_req_ssl_pointer()))'
+    content = """
+        local ssl = require "ngx.ssl"
+        ngx.print(ssl.ssl_session_reused(assert(ssl.get_req_ssl_pointer())), " ", ngx.shared.seen:get("told"), " ",
+            select(2, ssl.get_upstream_ssl_pointer()))"""
+    with serving(ca, lua, content=content) as server:
+        assert ask(ca, server)[1] == b"false bad ssl conn bad upstream"
+
+
+@both
+def test_where_there_is_no_tls(ca: Authority, reference: bool) -> None:
+    content = """
+        local ssl, session = require "ngx.ssl", require "ngx.ssl.session"
+        for _, f in ipairs { ssl.server_name, ssl.raw_client_addr, ssl.server_port, ssl.get_tls1_version, ssl.clear_certs,
+                session.get_session_id, session.get_serialized_session } do
+            local _, one, other = f()
+            ngx.say(other or one)
+        end"""
+    conf = f"server {{ listen {{port}}; location / {{ content_by_lua_block {{ {content} }} }} }}"
+    with Server(http("init_by_lua_block { require 'resty.core' }" + conf), reference=reference) as server:
+        assert request(server).body == b"bad request\n" * 7
 
 
 @both

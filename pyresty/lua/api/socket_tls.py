@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...process.logs import DEBUG
+from ...tls import openssl
 from ...upstream.tls_session import TLSSession
 from ..socket_object import BAD_REQUEST, CLOSED, sockets
 from ..socket_tls import keep_session, sessions, sslhandshake
@@ -46,6 +47,18 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         assert vm.r is not None
         return keep_session(vm.r, tls, session)
 
+    def socket_ssl_pointer(number: int, context: bool) -> Any:
+        """OpenSSL's pointer to a connection, or to its context; or (None, error)."""
+        u = sockets.get(number)
+        if u is None or u.peer is None or (u.read_closed and u.write_closed):
+            return None, b"closed"
+        tls = u.peer.tls
+        if tls is None or not tls.handshaked:
+            return None, b"no ssl context" if context else b"no ssl connection"
+        if openssl.WHY_NOT:
+            return None, openssl.WHY_NOT.encode()
+        return openssl.context_pointer(tls.object) if context else openssl.pointer(tls.object)
+
     def ssl_free_session(number: int) -> None:
         """Lua has let go of a session."""
         sessions.pop(int(number), None)
@@ -53,7 +66,8 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         if log.enabled(DEBUG):
             log.write(DEBUG, b"lua ssl free session: %016X" % int(number))
 
-    return {function.__name__: function for function in (socket_secured, socket_session, ssl_free_session)}
+    table = (socket_secured, socket_session, socket_ssl_pointer, ssl_free_session)
+    return {function.__name__: function for function in table}
 
 
 OPERATIONS = {"sslhandshake": sslhandshake}

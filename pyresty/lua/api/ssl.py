@@ -34,6 +34,9 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         tls = connection()
         return tls.handshake if tls is not None else None
 
+    def missing() -> tuple[None, bytes]:
+        return None, b"bad request" if connection() is None else b"bad ssl conn"
+
     def opened() -> TLSTransport | None:
         tls = connection()
         return tls if tls is not None and tls.state >= OPEN else None
@@ -43,7 +46,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
     def clear_certs() -> Any:
         shaking = handshake()
         if shaking is None:
-            return None, b"bad ssl conn"
+            return missing()
         shaking.cleared = True
         shaking.certificates.clear()
         shaking.keys.clear()
@@ -61,7 +64,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         """Add a certificate or key, if it goes with what has been added before."""
         shaking = handshake()
         if shaking is None:
-            return None, b"bad ssl conn"
+            return missing()
         mine, other = shaking.certificates, shaking.keys
         if is_key:
             mine, other = other, mine
@@ -79,7 +82,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         """Ask for a client certificate that one of these CAs (PEM) has signed."""
         shaking = handshake()
         if shaking is None:
-            return None, b"bad ssl conn"
+            return missing()
         shaking.verify = Verify(names or b"", trusted or b"", int(depth))
         return True
 
@@ -87,7 +90,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         """The protocols that may be spoken, with commas between."""
         shaking = handshake()
         if shaking is None:
-            return None, b"bad ssl conn"
+            return missing()
         shaking.protocols = frozenset(names.decode().split(",")) if names else frozenset()
         return True
 
@@ -96,7 +99,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
     def server_name() -> Any:
         tls = connection()
         if tls is None:
-            return None, b"bad ssl conn"
+            return missing()
         return tls.hello.server_name if tls.hello is not None else None
 
     def address(server: bool) -> Any:
@@ -105,7 +108,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         if r is None:
             return None, None, b"bad request"
         if connection() is None:
-            return None, None, b"bad ssl conn"
+            return None, None, b"bad request"
         text = (r.conn.server_addr if server else r.conn.remote_addr).decode("utf-8", "surrogateescape")
         if text.startswith("unix:"):
             return text[5:].encode("utf-8", "surrogateescape"), b"unix", None
@@ -115,7 +118,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
     def server_port() -> Any:
         tls = connection()
         if tls is None:
-            return None, b"bad ssl conn"
+            return missing()
         name = tls.get_extra_info("sockname")
         return name[1] if isinstance(name, tuple) else (None, b"unix domain has no port")
 
@@ -123,12 +126,12 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         """The number of the protocol: before the handshake, of what it will be."""
         tls = connection()
         if tls is None:
-            return None, b"bad ssl conn"
+            return missing()
         if tls.state >= OPEN:
             return VERSIONS.get(tls.object.version() or "", 0)
         shaking = tls.handshake
         if shaking is None or tls.hello is None:
-            return None, b"bad ssl conn"
+            return missing()
         ours = shaking.protocols if shaking.protocols is not None else shaking.settings.values.protocols
         return tls.hello.version_with(ours)
 
@@ -151,20 +154,20 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
     def shared_ciphers(filtered: bool) -> Any:
         tls = connection()
         if tls is None or tls.hello is None:
-            return None, b"bad ssl conn"
+            return missing()
         shaking = tls.handshake
         context = tls.object.context if tls.state >= OPEN else None
         if shaking is not None:
             context = shaking.settings.context
         if context is None:
-            return None, b"bad ssl conn"
+            return missing()
         ours = {cipher["id"] & 0xFFFF for cipher in context.get_ciphers()}
         return b",".join(b"%d" % n for n in tls.hello.all_ciphers if n in ours or (not filtered and n in GREASE))
 
     def client_random() -> Any:
         tls = connection()
         if tls is None or tls.hello is None:
-            return None, b"bad ssl conn"
+            return missing()
         return tls.hello.random
 
     def server_random() -> Any:
@@ -176,17 +179,39 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
     def secret(get: Callable[[Any], bytes]) -> Any:
         tls = opened()
         if tls is None:
-            return None, b"bad ssl conn" if connection() is None else _EARLY
+            return missing() if connection() is None else (None, _EARLY)
         return (None, openssl.WHY_NOT.encode()) if openssl.WHY_NOT else get(tls.object)
 
     def keying_material(length: float, label: bytes, context: bytes | None = None) -> Any:
         tls = opened()
         if tls is None:
-            return None, b"bad ssl conn" if connection() is None else _EARLY
+            return missing() if connection() is None else (None, _EARLY)
         if openssl.WHY_NOT:
             return None, openssl.WHY_NOT.encode()
         found = openssl.keying_material(tls.object, int(length), label, context)
         return found if found is not None else (None, b"SSL_export_keying_material() failed")
+
+    def pointer() -> Any:
+        """OpenSSL's pointer to the connection."""
+        tls = connection()
+        if tls is None or not hasattr(tls, "object"):
+            return missing()
+        return (None, openssl.WHY_NOT.encode()) if openssl.WHY_NOT else openssl.pointer(tls.object)
+
+    def upstream_pointer() -> Any:
+        """OpenSSL's pointer to the connection to the upstream."""
+        u = vm.r.upstream if vm.r is not None else None
+        if u is None:
+            return None, b"bad upstream"
+        if u.conn is None:
+            return None, b"bad peer connection"
+        tls = u.conn.transport
+        if not hasattr(tls, "object"):
+            return None, b"not ssl connection"
+        return (None, openssl.WHY_NOT.encode()) if openssl.WHY_NOT else openssl.pointer(tls.object)
+
+    def session_reused(pointer: int) -> bool:
+        return not openssl.WHY_NOT and openssl.session_reused(int(pointer))
 
     # -- the session that Lua fetches or stores
 
@@ -194,21 +219,21 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         """The identifier, as hexadecimal digits."""
         shaking = handshake()
         if shaking is None:
-            return None, b"bad lua context"
+            return missing() if connection() is None else (None, b"bad lua context")
         return shaking.session_id.hex().encode() or (None, b"uninitialized session id len in lua context")
 
     def session() -> Any:
         """The session itself."""
         shaking = handshake()
         if shaking is None:
-            return None, b"bad lua context"
+            return missing() if connection() is None else (None, b"bad lua context")
         return shaking.session or (None, b"bad session in lua context")
 
     def set_session(data: bytes) -> Any:
         """Offer a session to be resumed."""
         shaking = handshake()
         if shaking is None:
-            return None, b"bad lua context"
+            return missing() if connection() is None else (None, b"bad lua context")
         wrong = openssl.WHY_NOT or sessions.check(data)
         if wrong:
             return None, wrong.encode()
@@ -237,7 +262,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         for function in (
             clear_certs, set_cert, set_key, verify_client, set_protocols, server_name, address, server_port, version,
             extension, extensions, ciphers, shared_ciphers, client_random, server_random, master_key, keying_material,
-            session_id, session, set_session,
+            session_id, session, set_session, pointer, upstream_pointer, session_reused,
             cert_pem_to_der, cert_der_to_pem, key_pem_to_der, key_der_to_pem,
         )
     }  # fmt: skip

@@ -67,6 +67,7 @@ function verify.get_verify_result()
     return py.proxy_ssl_result(nil)
 end
 
+rt.unsupported = rt.unsupported or {}
 rt.unsupported["ngx.ssl.proxysslverify.get_verify_cert"] = true
 function verify.get_verify_cert()
     verifying()

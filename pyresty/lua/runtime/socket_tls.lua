@@ -3,7 +3,7 @@
 
 local rt = ...
 
-local type, error, select, tostring, tonumber, ipairs = type, error, select, tostring, tonumber, ipairs
+local type, error, select, tostring, tonumber = type, error, select, tostring, tonumber
 local ffi = require("ffi")
 local cast, gc = ffi.cast, ffi.gc
 local wait, py = rt.wait, rt.py
@@ -11,7 +11,7 @@ local OP_SSLHANDSHAKE = rt.ops.sslhandshake
 local tcp, connected_once = rt.tcp, rt.socket_io.connected_once
 
 -- The fields of a socket object (socket.lua), where OpenResty has them.
-local CONNECT_TIMEOUT, CLIENT_CERT, CLIENT_KEY = 2, 6, 7
+local CONNECT_TIMEOUT, CLIENT_CERT, CLIENT_KEY, STORE = 2, 6, 7, 10
 
 local REFUSED = {
     [-1] = "closed", [-2] = "bad request", [-3] = "socket busy connecting", [-4] = "socket busy reading",
@@ -66,8 +66,10 @@ function tcp.sslhandshake(self, reused, name, verify, status, ...)
             return nil, "ssl set client private key failed"
         end
     end
+    local store = self[STORE]
     local saved, err = wait(OP_SSLHANDSHAKE, number, given and number_of(reused) or 0, given or wanted, name or nil,
-        verify and true or false, cert, key, self[CONNECT_TIMEOUT] or 0)
+        verify and true or false, cert, key, self[CONNECT_TIMEOUT] or 0, verify and store and number_of(store) or 0)
+    self[STORE] = nil
     if not saved then
         return nil, err
     elseif not wanted then
@@ -102,18 +104,34 @@ function tcp.setclientcert(self, cert, key)
     return true
 end
 
--- What needs OpenSSL's own objects, which Python does not give away.
-function tcp.settrustedstore()
-    return nil, "tcpsock:settrustedstore is not supported by pyresty: Python's ssl takes no X509_STORE"
+function tcp.settrustedstore(self, store)
+    if store ~= nil and type(store) ~= "cdata" then
+        return nil, "bad store arg: cdata expected, got " .. type(store)
+    end
+    local code = py.socket_secured(connected_once(self))
+    if code < 0 then
+        return nil, REFUSED[code]
+    elseif code == 1 then
+        return nil, "ssl handshake already done; trusted store cannot be changed on an established TLS connection"
+    end
+    self[STORE] = store
+    return true
 end
 
-rt.unsupported["tcpsock:settrustedstore"] = true
-for _, name in ipairs({ "getsslpointer", "getsslctx" }) do
-    rt.unsupported["tcpsock:" .. name] = true
-    tcp[name] = function()
-        error("tcpsock:" .. name .. " is not supported by pyresty: Python's ssl does not give OpenSSL's objects away", 2)
+local function pointer_getter(context)
+    return function(self)
+        if not self then
+            error("ngx.socket getfd: expecting the cosocket object, but seen none", 2)
+        end
+        local pointer, err = py.socket_ssl_pointer(connected_once(self), context)
+        if not pointer then
+            return nil, err
+        end
+        return cast("void *", pointer)
     end
 end
+
+tcp.getsslpointer, tcp.getsslctx = pointer_getter(false), pointer_getter(true)
 
 -- For lualib: a text that tells certificates with their keys apart.
 package.preload["pyresty.tls"] = function()

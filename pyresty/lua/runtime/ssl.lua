@@ -239,6 +239,30 @@ function ssl.get_req_shared_ssl_ciphers(filter_grease)
     return numbers(found)
 end
 
+local function pointer(number, err)
+    if not number then
+        return nil, err
+    end
+    return ffi.cast("void *", number)
+end
+
+function ssl.get_req_ssl_pointer()
+    request()
+    return pointer(py.ssl_pointer())
+end
+
+function ssl.get_upstream_ssl_pointer()
+    request()
+    return pointer(py.ssl_upstream_pointer())
+end
+
+function ssl.ssl_session_reused(object)
+    if type(object) ~= "cdata" then
+        return nil, "bad ssl"
+    end
+    return py.ssl_session_reused(tonumber(ffi.cast("uintptr_t", object)))
+end
+
 -- -- ngx.ssl.clienthello
 
 local hello = {}
@@ -331,11 +355,6 @@ local function refuse(module, name, why)
 end
 
 local NO_OCSP = "Python's ssl can't send OCSP responses"
-local NO_POINTERS = "Python's ssl does not give OpenSSL's objects away"
-
-for _, name in ipairs({ "get_req_ssl_pointer", "get_upstream_ssl_pointer", "ssl_session_reused" }) do
-    ssl[name] = refuse("ngx.ssl", name, NO_POINTERS)
-end
 ssl.export_keying_material_early = refuse("ngx.ssl", "export_keying_material_early", "Python's ssl has no early data")
 
 local ocsp = {}
