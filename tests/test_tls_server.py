@@ -292,6 +292,20 @@ def test_sessions_are_resumed(ca: Authority, reference: bool, tickets: str) -> N
 
 
 @both
+def test_a_cache_for_one_session(ca: Authority, reference: bool) -> None:
+    inside = f"{ONE} ssl_protocols TLSv1.2; ssl_session_cache off; ssl_session_cache builtin:1; ssl_session_tickets off; return 200 $ssl_session_reused;"
+    with serving(ca, one_server(inside), reference=reference) as server:
+        kept = []
+        for _ in range(2):
+            with Client(ca, server.port) as client:
+                assert client.ask() == (200, b".")
+                kept.append((client.context, client.sock.session))
+        for (context, session), reused in zip(reversed(kept), (b"r", b"."), strict=True):
+            with Client(ca, server.port, context=context, session=session) as client:
+                assert client.ask() == (200, reused)
+
+
+@both
 def test_a_session_outlives_a_connection_that_is_reset(ca: Authority, reference: bool) -> None:
     inside = f"{ONE} ssl_protocols TLSv1.2; ssl_session_cache builtin:100; ssl_session_tickets off; return 200 $ssl_session_reused;"
     with serving(ca, one_server(inside), reference=reference) as server:

@@ -20,7 +20,6 @@ from ..config.directives import (
     TAKE2,
     TAKE12,
     TAKE123,
-    UNSET,
     Args,
     Directive,
     Module,
@@ -87,6 +86,7 @@ class SSLServer(Settings):
     trusted_certificate: str = setting("")
     crl: str = setting("")
     session_cache: str = setting("none")
+    session_cache_size: int = setting(0)  #: sessions, 0 for OpenSSL's own number
     session_tickets: bool = setting(True)
     session_ticket_key: bytes = setting(b"")
     session_timeout: float = setting(300.0)
@@ -111,8 +111,6 @@ def more(field: str) -> Setter:
 
 def set_session_cache(cf: Builder, conf: SSLServer, node: Node) -> None:
     """``ssl_session_cache off | none | [builtin[:size]] [shared:name:size]``."""
-    if conf.session_cache is not UNSET:
-        raise ValueError("is duplicate")
     for word in node.args:
         kind, *rest = word.split(":", 2)
         try:
@@ -120,6 +118,7 @@ def set_session_cache(cf: Builder, conf: SSLServer, node: Node) -> None:
                 conf.session_cache = word
             elif kind == "builtin" and len(rest) == 1 and rest[0].isdigit():
                 conf.session_cache = kind
+                conf.session_cache_size = int(rest[0])
             elif kind == "shared" and len(rest) == 2 and rest[0]:
                 if parse_size(rest[1]) < _LEAST_CACHE:
                     raise cf.error(f'session cache "{word}" is too small')
@@ -203,7 +202,7 @@ def _make(cf: Builder, server: Server, conf: SSLServer) -> None:
         conf.protocols, conf.ciphers, conf.prefer_server_ciphers, conf.ecdh_curve, path(conf.dhparam), conf.verify,
         conf.verify_depth, path(conf.client_certificate), path(conf.trusted_certificate), path(conf.crl),
         conf.session_tickets, conf.session_ticket_key, conf.session_timeout,
-        conf.session_cache, reject=conf.reject_handshake and not conf.certificates, commands=conf.commands,
+        conf.session_cache, conf.session_cache_size, reject=conf.reject_handshake and not conf.certificates, commands=conf.commands,
         key_log=cf.path(conf.key_log) if conf.key_log else "",
     )  # fmt: skip
     conf.made = made = ServerTLS(values, conf.buffer_size)

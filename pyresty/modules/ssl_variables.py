@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ..tls import openssl
 from ..tls.names import one_line, rfc2253
@@ -30,7 +31,6 @@ _GROUP_NAMES = {
     0x1B: "brainpoolP384r1", 0x1C: "brainpoolP512r1", 0x1D: "X25519", 0x1E: "X448", 0x100: "ffdhe2048",
     0x101: "ffdhe3072", 0x102: "ffdhe4096", 0x103: "ffdhe6144", 0x104: "ffdhe8192",
 }  # fmt: skip
-_UNRESERVED = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-._~"
 
 
 @cache
@@ -91,7 +91,7 @@ def _pem(tls: TLSTransport) -> str:
 
 
 def _escaped(tls: TLSTransport) -> str:
-    return "".join(chr(c) if c in _UNRESERVED else f"%{c:02X}" for c in _pem(tls).encode())
+    return quote(_pem(tls), safe="")
 
 
 def _fingerprint(tls: TLSTransport) -> str:

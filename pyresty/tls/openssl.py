@@ -14,7 +14,14 @@ import ssl
 import sys
 from typing import Any
 
-_SET_CACHE_MODE, _SET_TICKET_KEYS, _SET_GROUPS, _SET_VERIFY_STORE, _GET_GROUP = 44, 59, 92, 106, 134
+_SET_CACHE_SIZE, _SET_CACHE_MODE, _SET_TICKET_KEYS, _SET_GROUPS, _SET_VERIFY_STORE, _GET_GROUP = (
+    42,
+    44,
+    59,
+    92,
+    106,
+    134,
+)
 #: ``ssl_session_cache``. nginx: ``ngx_ssl_session_cache``; SSL_SESS_CACHE_SERVER, _NO_AUTO_CLEAR, _NO_INTERNAL_STORE.
 _CACHE_MODES = {"off": 0, "none": 0x2 | 0x80 | 0x200, "builtin": 0x2, "shared": 0x2}
 _CONF_FILE, _CONF_SERVER, _CONF_CLIENT, _CONF_CERTIFICATE, _CONF_SHOW_ERRORS = 0x2, 0x8, 0x4, 0x20, 0x10
@@ -133,9 +140,13 @@ def set_session_timeout(context: ssl.SSLContext, seconds: int) -> None:
     _lib.SSL_CTX_set_timeout(_ctx(context), seconds)
 
 
-def set_session_cache(context: ssl.SSLContext, kind: str) -> None:
-    """Keep sessions as ``ssl_session_cache`` says: off, none, builtin or shared. Tickets are another matter."""
+def set_session_cache(context: ssl.SSLContext, kind: str, size: int) -> None:
+    """Keep sessions as ``ssl_session_cache`` says: off, none, builtin or shared; at most ``size`` if that is not 0.
+    Tickets are another matter.
+    """
     _lib.SSL_CTX_ctrl(_ctx(context), _SET_CACHE_MODE, _CACHE_MODES[kind], None)
+    if size:
+        _lib.SSL_CTX_ctrl(_ctx(context), _SET_CACHE_SIZE, size, None)
 
 
 def set_session_callbacks(context: ssl.SSLContext, get: Any, new: Any) -> None:

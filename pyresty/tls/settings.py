@@ -70,6 +70,7 @@ class Values(NamedTuple):
     ticket_key: bytes = b""
     timeout: float = 300.0
     cache: str = "none"
+    cache_size: int = 0  #: sessions, 0 for OpenSSL's own number
     by_lua: bool = False  #: Lua fetches or stores sessions
     reject: bool = False
     commands: tuple[tuple[str, str], ...] = ()
@@ -165,7 +166,7 @@ def _sessions(context: ssl.SSLContext, values: Values, verify: Verify | None) ->
             raise TLSError(f'"ssl_session_ticket_key" is not possible: {openssl.WHY_NOT}')
         return
     openssl.set_session_timeout(context, int(values.timeout))
-    openssl.set_session_cache(context, values.cache)
+    openssl.set_session_cache(context, values.cache, values.cache_size)
     if values.by_lua:
         sessions.watch(context)
     if values.ticket_key:
