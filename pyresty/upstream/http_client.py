@@ -105,10 +105,11 @@ class UpstreamConnection(asyncio.Protocol):
         await self.within(made, timeout)
 
     async def within(self, coro: Any, timeout: float) -> None:
-        """Await ``coro``, a part of connecting, for ``timeout`` seconds; ``failure`` and ``error`` as with
-        ``connect``.
+        """Await ``coro``, a part of connecting, for ``timeout`` seconds; ``failure`` and ``error`` as with ``connect``.
+
+        That has a timer of its own: beside connecting it costs nothing, and the wheel's resolution is coarse for it.
         """
-        self._wheel.watch(self, self._loop.time() + timeout)
+        timer = self._loop.call_later(timeout, self.on_deadline)
         try:
             await _step(coro, self)
         except OSError as error:
@@ -118,7 +119,7 @@ class UpstreamConnection(asyncio.Protocol):
             if not self.failure:
                 raise
         finally:
-            self.deadline = NEVER
+            timer.cancel()
             if self.failure:
                 self.close()
 
