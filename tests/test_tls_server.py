@@ -292,6 +292,15 @@ def test_sessions_are_resumed(ca: Authority, reference: bool, tickets: str) -> N
 
 
 @both
+def test_the_session_s_identifier(ca: Authority, reference: bool) -> None:
+    inside = f"{ONE} ssl_protocols TLSv1.2; ssl_session_tickets off; return 200 $ssl_session_id;"
+    with serving(ca, one_server(inside), reference=reference) as server, Client(ca, server.port) as client:
+        session = client.sock.session
+        assert session is not None
+        assert client.ask() == (200, session.id.hex().encode())
+
+
+@both
 def test_a_cache_for_one_session(ca: Authority, reference: bool) -> None:
     inside = f"{ONE} ssl_protocols TLSv1.2; ssl_session_cache off; ssl_session_cache builtin:1; ssl_session_tickets off; return 200 $ssl_session_reused;"
     with serving(ca, one_server(inside), reference=reference) as server:

@@ -58,6 +58,8 @@ def _cipher(tls: TLSTransport) -> str:
 
 
 def _session_id(tls: TLSTransport) -> str:
+    if not openssl.WHY_NOT:  # (reading ``session`` leaks memory: see ``TLSSession``)
+        return openssl.own_session_id(tls.object).hex()
     session = tls.object.session
     return session.id.hex() if session is not None else ""
 

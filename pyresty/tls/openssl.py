@@ -283,6 +283,12 @@ def server_random(tls: ssl.SSLObject) -> bytes:
     return _filled(_lib.SSL_get_server_random, _ssl_of(tls), 32)
 
 
+def own_session_id(tls: ssl.SSLObject) -> bytes:
+    """The identifier of the session; b"" if there is none."""
+    session = _lib.SSL_get_session(_ssl_of(tls))
+    return session_id(session) if session else b""
+
+
 def get_session(tls: ssl.SSLObject) -> int:
     """The session, to be given back by ``free_session``; 0 if there is none."""
     return _lib.SSL_get1_session(_ssl_of(tls)) or 0
