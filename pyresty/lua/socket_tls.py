@@ -17,7 +17,7 @@ from ..http.request import Request
 from ..process.logs import DEBUG, ERR
 from ..tls.context import TLSError
 from ..upstream.tls import TLSTransport
-from ..upstream.tls_client import TLSClient, check_host, handshake_log, is_host_name
+from ..upstream.tls_client import TLSClient, check_host, is_host_name, log_handshake
 from ..upstream.tls_errors import handshake_failed
 from ..upstream.tls_exchange import TOO_LONG
 from ..upstream.tls_session import TLSSession
@@ -90,10 +90,7 @@ async def sslhandshake(
     if problem is not None:
         u.finalize()
         return None, problem
-    r.log(DEBUG, "SSL_do_handshake: 1")
-    r.log(DEBUG, handshake_log(tls.object))
-    if tls.object.session_reused:
-        r.log(DEBUG, "SSL reused session")
+    log_handshake(r, tls.object)
     return (save_session(r, tls) if wanted else 0,)
 
 

@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import itertools
 import ssl
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..process.logs import DEBUG
 from .tls import TLSTransport
 from .tls_session import TLSSession
+
+if TYPE_CHECKING:
+    from ..http.request import Request
 
 #: Sessions that one client remembers.
 _SESSIONS = 1024
@@ -128,8 +132,17 @@ def _matches(pattern: str, name: str) -> bool:
     return len(first) > len(before) + len(after) and first.startswith(before) and first.endswith(after)
 
 
+def log_handshake(r: Request, tls: ssl.SSLObject) -> None:
+    """Tell the debug log of a handshake with an upstream that went well."""
+    if r.loc.core.error_log.enabled(DEBUG):
+        r.log(DEBUG, "SSL_do_handshake: 1")
+        r.log(DEBUG, handshake_log(tls))
+        if tls.session_reused:
+            r.log(DEBUG, "SSL reused session")
+
+
 def handshake_log(tls: ssl.SSLObject) -> str:
-    """What nginx's debug log says of a handshake: ``SSL: TLSv1.3, cipher: "…"``."""
+    """What nginx's debug log says of a handshake: ``SSL: TLSv1.3, cipher: "…"``. (Asking for all ciphers takes long.)"""
     cipher = tls.cipher()
     name = cipher[0] if cipher is not None else ""
     described = next((c["description"] for c in tls.context.get_ciphers() if c["name"] == name), name)

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..process.logs import DEBUG, ERR
-from .tls_client import Origin, check_host, handshake_log
+from .tls_client import Origin, check_host, log_handshake
 from .tls_errors import handshake_failed
 
 if TYPE_CHECKING:
@@ -68,10 +68,7 @@ class Security(NamedTuple):
             u.r.log(DEBUG, f'upstream SSL server name: "{origin.server_name}"')
         session = client.sessions.get(conn.key) if origin.reuse else None
         await tls.handshake(client, origin.server_name, session)
-        u.r.log(DEBUG, "SSL_do_handshake: 1")
-        u.r.log(DEBUG, handshake_log(tls.object))
-        if tls.object.session_reused:
-            u.r.log(DEBUG, "SSL reused session")
+        log_handshake(u.r, tls.object)
         if client.chain_too_long(tls):
             raise Refused(ERR, f"upstream SSL certificate verify error: ({TOO_LONG[0]}:{TOO_LONG[1]})")
         if self.judge is not None:
