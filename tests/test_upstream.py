@@ -229,8 +229,11 @@ NO_URI = '"proxy_pass" cannot have URI part in location given by regular express
             "upstream a { server 127.0.0.1 resolve; }",
             'parameter "resolve" of "server" is not supported by pyresty yet',
         ),
-        ("", "upstream a { random; server 127.0.0.1; }", '"random" directive is not supported by pyresty yet'),
-        ("", "upstream a { hash $uri; server 127.0.0.1; }", '"hash" directive is not supported by pyresty yet'),
+        (
+            "",
+            "upstream a { least_time header; server 127.0.0.1; }",
+            '"least_time" directive is not supported by pyresty yet',
+        ),
         ("", "upstream a { server 127.0.0.1; keepalive x; }", 'invalid value "x" in "keepalive" directive'),
         ("location / { proxy_cache x; }", "", '"proxy_cache" directive is not supported by pyresty yet'),
         ("location / { proxy_store on; }", "", '"proxy_store" directive is not supported by pyresty yet'),

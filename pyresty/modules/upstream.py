@@ -172,7 +172,7 @@ def set_server(cf: Builder, conf: Any, node: Node) -> None:
         found = addresses(parse_url(encode(text), 80, False))
     except BadAddress as error:
         raise cf.error(f'{error} in upstream "{text}"') from None
-    block.servers.append(([Peer(address, **numbers, down=down) for address in found], backup))
+    block.servers.append(([Peer(address, **numbers, down=down, server=encode(text)) for address in found], backup))
 
 
 def _number(cf: Builder, name: str, value: str, word: str) -> int:

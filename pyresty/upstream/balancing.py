@@ -1,23 +1,19 @@
-"""Other ways of choosing a peer than round robin.
+"""Other ways of choosing a peer than round robin, by how busy the peers are or by chance.
 
 The one idea: only the choice itself differs; what is tried, down or failed, and what becomes of backups, stays round
 robin's.
 
-Rules: ``ngx_http_upstream_least_conn_module.c``, ``ngx_http_upstream_ip_hash_module.c``.
+Rules: ``ngx_http_upstream_least_conn_module.c``, ``ngx_http_upstream_random_module.c``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import random
 
-from .peers import Choice, Peer
+from .peers import Choice, Peer, Peers, smoothest
 
-if TYPE_CHECKING:
-    from .exchange import Upstream
-    from .peers import Peers
-
-#: Addresses that fall on peers of no use are hashed again so often, before it is round robin's turn.
-_REHASHED = 20
+#: Peers of no use are drawn so often, before it is round robin's turn.
+DRAWS = 20
 
 
 class LeastConn(Choice):
@@ -26,60 +22,73 @@ class LeastConn(Choice):
     __slots__ = ()
 
     def _best(self, now: int) -> Peer | None:
-        if self._tried is None:
-            self._tried = set()
-        usable = [peer for peer in self._peers.peers if peer not in self._tried and peer.usable(now)]
+        usable = self._usable(now)
         if not usable:
             return None
-        best = usable[0]
+        least = usable[0]
         for peer in usable:
-            if peer.conns * best.weight < best.conns * peer.weight:
-                best = peer
-        equal = [peer for peer in usable if peer.conns * best.weight == best.conns * peer.weight]
-        if len(equal) > 1:
-            total = 0
-            for peer in equal:
-                peer.current_weight += peer.effective_weight
-                total += peer.effective_weight
-                if peer.effective_weight < peer.weight:
-                    peer.effective_weight += 1
-                if peer.current_weight > best.current_weight:
-                    best = peer
-            best.current_weight -= total
-        self._tried.add(best)
-        if now - best.checked > best.fail_timeout:
-            best.checked = now
-        return best
+            if peer.conns * least.weight < least.conns * peer.weight:
+                least = peer
+        return smoothest([peer for peer in usable if peer.conns * least.weight == least.conns * peer.weight])
 
 
-class IPHash(Choice):
-    """The peer that the client's address stands for: of an IPv4 address its first three bytes."""
+class Draw(Choice):
+    """A peer is drawn, and again if it is of no use; when that has happened too often, it is round robin's turn."""
 
-    __slots__ = ("_address", "_hash", "_hashed")
+    __slots__ = ("_misses",)
 
-    def __init__(self, peers: Peers, u: Upstream) -> None:
+    def __init__(self, peers: Peers) -> None:
         super().__init__(peers)
-        address = u.r.conn.binary_remote_addr
-        self._address = address[:3] if len(address) == 4 else address or b"\0\0\0"
-        self._hash = 89
-        self._hashed = 0
+        self._misses = 0
 
     def _best(self, now: int) -> Peer | None:
-        if self._tried is None:
-            self._tried = set()
-        total = sum(peer.weight for peer in self._peers.peers)
-        while self._hashed <= _REHASHED:
-            for byte in self._address:
-                self._hash = (self._hash * 113 + byte) % 6271
-            left = self._hash % total
-            for peer in self._peers.peers:
-                if left < peer.weight:
-                    break
-                left -= peer.weight
-            if peer not in self._tried and peer.usable(now):
-                self._tried.add(peer)
-                if now - peer.checked > peer.fail_timeout:
-                    peer.checked = now
+        while self._misses <= DRAWS:
+            peer = self._draw(now)
+            if peer is not None and self._may_ask(peer, now):
                 return peer
-            self._hashed += 1
+            self._misses += 1
         return super()._best(now)
+
+    def _may_ask(self, peer: Peer, now: int) -> bool:
+        return peer not in self._tried and peer.usable(now)
+
+    def _draw(self, now: int) -> Peer | None:
+        """The next peer drawn; None for none."""
+        raise NotImplementedError
+
+    def _at(self, place: int) -> Peer:
+        """The peer at ``place`` (from 0 to the total weight), each having as many places as its weight."""
+        for peer in self._peers.peers:
+            if place < peer.weight:
+                break
+            place -= peer.weight
+        return peer
+
+
+class Random(Draw):
+    """A peer by chance, in proportion to the weights."""
+
+    __slots__ = ()
+
+    def _draw(self, now: int) -> Peer | None:
+        return self._at(random.randrange(self._peers.total_weight))
+
+
+class RandomTwo(Random):
+    """Of two peers by chance the one with fewer connections for its weight."""
+
+    __slots__ = ("_first",)
+
+    def _best(self, now: int) -> Peer | None:
+        self._first: Peer | None = None
+        return super()._best(now)
+
+    def _draw(self, now: int) -> Peer | None:
+        peer = super()._draw(now)
+        first = self._first
+        if peer is None or peer is first or not self._may_ask(peer, now):
+            return None
+        if first is None:
+            self._first = peer
+            return None
+        return first if peer.conns * first.weight > first.conns * peer.weight else peer

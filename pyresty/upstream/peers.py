@@ -27,7 +27,7 @@ class Peer:
 
     __slots__ = (
         "accessed", "address", "checked", "conns", "current_weight", "down", "effective_weight", "fail_timeout",
-        "fails", "max_conns", "max_fails", "name", "weight",
+        "fails", "max_conns", "max_fails", "name", "server", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -38,9 +38,11 @@ class Peer:
         fail_timeout: int = 10,
         max_conns: int = 0,
         down: bool = False,
+        server: bytes = b"",
     ) -> None:
         self.address = address
         self.name = address.name
+        self.server = server  #: as the directive ``server`` names it
         self.weight = weight
         self.effective_weight = weight
         self.current_weight = 0
@@ -63,7 +65,7 @@ class Peer:
 class Peers:
     """The peers of an upstream; ``backup`` are those that are asked when none of these will do."""
 
-    __slots__ = ("backup", "balancer", "name", "peers", "single", "tries")
+    __slots__ = ("backup", "balancer", "name", "peers", "single", "total_weight", "tries")
 
     def __init__(self, name: bytes, peers: list[Peer], backup: list[Peer] | None = None) -> None:
         self.name = name
@@ -71,10 +73,27 @@ class Peers:
         self.backup: Peers | None = None
         self.balancer: Balancer | None = None
         self.single = len(peers) == 1 and not backup
+        self.total_weight = sum(peer.weight for peer in peers)
         if backup:
             self.backup = Peers(name, backup)
             self.backup.single = False
         self.tries: int = sum(not peer.down for peer in peers) + (self.backup.tries if self.backup is not None else 0)
+
+
+def smoothest(peers: list[Peer]) -> Peer | None:
+    """The peer whose turn it is among ``peers``; None if there are none."""
+    best: Peer | None = None
+    total = 0
+    for peer in peers:
+        peer.current_weight += peer.effective_weight
+        total += peer.effective_weight
+        if peer.effective_weight < peer.weight:
+            peer.effective_weight += 1
+        if best is None or peer.current_weight > best.current_weight:
+            best = peer
+    if best is not None:
+        best.current_weight -= total
+    return best
 
 
 class Choice:
@@ -87,7 +106,7 @@ class Choice:
 
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
-        self._tried: set[Peer] | None = None
+        self._tried: frozenset[Peer] = frozenset()
         self.tries = peers.tries
         self.peer: Peer | None = None
 
@@ -106,36 +125,27 @@ class Choice:
                 peer = None
         else:
             peer = self._best(now)
-            if peer is None and peers.backup is not None:
+            if peer is not None:
+                self._tried |= {peer}
+                if now - peer.checked > peer.fail_timeout:
+                    peer.checked = now
+            elif peers.backup is not None:
                 self._peers = peers.backup
-                self._tried = None
+                self._tried = frozenset()
                 return self.get(now)
         self.peer = peer
         if peer is not None:
             peer.conns += 1
         return peer
 
-    def _best(self, now: int) -> Peer | None:
+    def _usable(self, now: int) -> list[Peer]:
+        """The peers that this request may still ask."""
         tried = self._tried
-        if tried is None:
-            tried = self._tried = set()
-        best: Peer | None = None
-        total = 0
-        for peer in self._peers.peers:
-            if peer in tried or not peer.usable(now):
-                continue
-            peer.current_weight += peer.effective_weight
-            total += peer.effective_weight
-            if peer.effective_weight < peer.weight:
-                peer.effective_weight += 1
-            if best is None or peer.current_weight > best.current_weight:
-                best = peer
-        if best is not None:
-            best.current_weight -= total
-            tried.add(best)
-            if now - best.checked > best.fail_timeout:
-                best.checked = now
-        return best
+        return [peer for peer in self._peers.peers if peer not in tried and peer.usable(now)]
+
+    def _best(self, now: int) -> Peer | None:
+        """The one to ask; other ways of choosing differ in this."""
+        return smoothest(self._usable(now))
 
     def cached_failed(self) -> None:
         """What has failed was a kept connection: the peer may be all right, so this was no try."""

@@ -92,6 +92,15 @@ _HTTP = (
     "server { if ($uri ~ '(?<host>x)') { } }",
     "server { rewrite a( b; }",
     "map $uri $m { ~(?<status>x) 1; }",
+    "upstream u { hash; server 127.0.0.1; }",
+    "upstream u { hash $uri inconsistent; server 127.0.0.1; }",
+    "upstream u { hash $nothing; server 127.0.0.1; }",
+    "upstream u { hash $uri; server 127.0.0.1; server 127.0.0.2 backup; }",
+    "upstream u { random one; server 127.0.0.1; }",
+    "upstream u { random two most_conn; server 127.0.0.1; }",
+    "upstream u { random two least_conn again; server 127.0.0.1; }",
+    "upstream u { random; server 127.0.0.1; server 127.0.0.2 backup; }",
+    "hash $uri;",
 )
 #: Inside ``location``.
 _LOCATION = (

@@ -40,6 +40,7 @@ from . import (
     static,
     subrequest_modules,
     upstream_balancing,
+    upstream_hash,
     uri,
     variables,
 )
@@ -47,6 +48,7 @@ from . import (
 _THEMES = (
     selection,
     upstream_balancing,
+    upstream_hash,
     uri,
     rewrite,
     files,
