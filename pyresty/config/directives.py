@@ -161,8 +161,13 @@ def string(name: str) -> Setter:
     return lambda cf, conf, node: store(conf, name, node.args[0])
 
 
-def number(name: str, low: int | None = None) -> Setter:
-    """Setter for a whole number, stored as int. nginx: ``ngx_conf_set_num_slot``."""
+def byte_string(name: str) -> Setter:
+    """Setter for one word, stored as bytes. nginx: ``ngx_conf_set_str_slot``."""
+    return lambda cf, conf, node: store(conf, name, node.args[0].encode("utf-8", "surrogateescape"))
+
+
+def number(name: str, low: int = 0, high: int | None = None) -> Setter:
+    """Setter for a whole number, stored as int. nginx: ``ngx_conf_set_num_slot``, ``ngx_conf_check_num_bounds``."""
 
     def set_number(cf: Builder, conf: Any, node: Node) -> None:
         if getattr(conf, name) is not UNSET:
@@ -170,8 +175,8 @@ def number(name: str, low: int | None = None) -> Setter:
         if not node.args[0].isascii() or not node.args[0].isdigit():
             raise ValueError("invalid number")
         value = int(node.args[0])
-        if low is not None and value < low:
-            raise cf.error(f"value must be equal to or greater than {low}")
+        if high is not None and not low <= value <= high:
+            raise cf.error(f"value must be between {low} and {high}")
         setattr(conf, name, value)
 
     return set_number

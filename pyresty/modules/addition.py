@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..config.directives import HSL, ONE_MORE, TAKE1, Directive, Module, Settings, mime_types, setting, store
+from ..config.directives import HSL, ONE_MORE, TAKE1, Directive, Module, Settings, byte_string, mime_types, setting
 from ..http.headers_out import body_changes, has_type
 from ..http.postpone import PostponedSubrequest, may_begin, post
 from ..http.request import ERROR, Finalize
-from ..http.template import encode
 
 if TYPE_CHECKING:
     from ..config.build import Builder
-    from ..config.directives import Setter
-    from ..config.parse import Node
     from ..http.request import Request
     from ..http.routing import HeaderFilter, Location
 
@@ -26,15 +23,6 @@ class AdditionSettings(Settings):
     before: bytes = setting(b"")
     after: bytes = setting(b"")
     types: frozenset[bytes] = setting(frozenset((b"text/html",)))
-
-
-def uri(name: str) -> Setter:
-    """Setter of the URI of a subrequest."""
-
-    def set_uri(cf: Builder, conf: AdditionSettings, node: Node) -> None:
-        store(conf, name, encode(node.args[0]))
-
-    return set_uri
 
 
 class Addition:
@@ -97,8 +85,8 @@ MODULE = Module(
     on_location=on_location,
     header_filter=header_filter,
     directives=(
-        Directive("add_before_body", HSL, TAKE1, uri("before")),
-        Directive("add_after_body", HSL, TAKE1, uri("after")),
+        Directive("add_before_body", HSL, TAKE1, byte_string("before")),
+        Directive("add_after_body", HSL, TAKE1, byte_string("after")),
         Directive("addition_types", HSL, ONE_MORE, mime_types("types")),
     ),
 )

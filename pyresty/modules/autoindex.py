@@ -51,6 +51,17 @@ class Entry(NamedTuple):
     mtime: int
 
 
+def opendir_failed(r: Request, path: bytes, error: OSError) -> int:
+    """Log a folder that can't be opened and choose the status."""
+    level, status = CRIT, 500
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+        level, status = ERR, 404
+    elif error.errno == errno.EACCES:
+        level, status = ERR, 403
+    r.log(level, b'opendir() "%s" failed %s' % (path, reason(error).encode()))
+    return status
+
+
 def _read(r: Request, path: bytes) -> list[Entry] | int:
     """The entries of a folder, folders first; a status if it can't be read."""
     try:
@@ -58,13 +69,7 @@ def _read(r: Request, path: bytes) -> list[Entry] | int:
     except ValueError:
         return 404
     except OSError as error:
-        level, status = CRIT, 500
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
-            level, status = ERR, 404
-        elif error.errno == errno.EACCES:
-            level, status = ERR, 403
-        r.log(level, b'opendir() "%s" failed %s' % (path, reason(error).encode()))
-        return status
+        return opendir_failed(r, path, error)
     entries = []
     with folder:
         for item in folder:

@@ -18,7 +18,6 @@ from ..config.directives import (
     ONE_MORE,
     TAKE1,
     TAKE2,
-    UNSET,
     Directive,
     Module,
     Settings,
@@ -27,6 +26,7 @@ from ..config.directives import (
     flag,
     mime_types,
     no_effect,
+    number,
     setting,
     size,
 )
@@ -62,18 +62,6 @@ class GzipSettings(Settings):
     disable: tuple[Any, ...] = setting(())
     msie6: bool = setting(False)
     vary: bool = setting(False)
-
-
-def set_level(cf: Builder, conf: GzipSettings, node: Node) -> None:
-    """``gzip_comp_level level``: 1 to 9."""
-    if conf.level is not UNSET:
-        raise ValueError("is duplicate")
-    text = node.args[0]
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError("invalid number")
-    if not 1 <= int(text) <= 9:
-        raise cf.error("value must be between 1 and 9")
-    conf.level = int(text)
 
 
 def set_disable(cf: Builder, conf: GzipSettings, node: Node) -> None:
@@ -233,7 +221,7 @@ MODULE = Module(
     directives=(
         Directive("gzip", HSL | LIF, FLAG, flag("enable")),
         Directive("gzip_buffers", HSL, TAKE2, no_effect("zlib's output needs no buffers of its own")),
-        Directive("gzip_comp_level", HSL, TAKE1, set_level),
+        Directive("gzip_comp_level", HSL, TAKE1, number("level", 1, 9)),
         Directive("gzip_disable", HSL, ONE_MORE, set_disable),
         Directive("gzip_http_version", HSL, TAKE1, enum("http_version", {"1.0": 1000, "1.1": 1001})),
         Directive("gzip_min_length", HSL, TAKE1, size("min_length")),

@@ -34,6 +34,7 @@ from ..config.directives import (
     Module,
     Settings,
     bitmask,
+    byte_string,
     enum,
     flag,
     inner,
@@ -225,11 +226,6 @@ def set_types(cf: Builder, conf: CoreLocation, node: Node) -> None:
     conf.types = table
 
 
-def set_default_type(cf: Builder, conf: CoreLocation, node: Node) -> None:
-    """``default_type mime-type``."""
-    store(conf, "default_type", encode(node.args[0]))
-
-
 def set_error_page(cf: Builder, conf: CoreLocation, node: Node) -> None:
     """``error_page code … [=[response]] uri``."""
     args = list(node.args)
@@ -406,7 +402,7 @@ MODULE = Module(
         Directive("root", HSL | LIF, TAKE1, set_root),
         Directive("alias", LOCATION, TAKE1, set_alias),
         Directive("types", HSL, NOARGS, set_types, block=True),
-        Directive("default_type", HSL, TAKE1, set_default_type),
+        Directive("default_type", HSL, TAKE1, byte_string("default_type")),
         Directive("error_page", HSL | LIF, TWO_MORE, set_error_page),
         Directive("error_log", HSL, ONE_MORE, set_error_log),
         Directive("internal", LOCATION, NOARGS, set_internal),

@@ -18,11 +18,11 @@ from ..config.directives import (
     UNSET,
     Directive,
     Module,
-    Setter,
     Settings,
     enum,
     flag,
     inner,
+    number,
     parse_size,
     setting,
 )
@@ -108,22 +108,6 @@ def set_limit(cf: Builder, conf: LimitConnSettings, node: Node) -> None:
     need_zone(cf, cf.config.main["limit_conn"].zones, name)  # type: ignore[attr-defined]
 
 
-def status(field: str) -> Setter:
-    """Setter of ``limit_conn_status`` and ``limit_req_status``: 400 to 599."""
-
-    def set_status(cf: Builder, conf: Any, node: Node) -> None:
-        if getattr(conf, field) is not UNSET:
-            raise ValueError("is duplicate")
-        text = node.args[0]
-        if not (text.isascii() and text.isdigit()):
-            raise ValueError("invalid number")
-        if not 400 <= int(text) <= 599:
-            raise cf.error("value must be between 400 and 599")
-        setattr(conf, field, int(text))
-
-    return set_status
-
-
 def make_limit_conn(conf: LimitConnSettings, limits: list[tuple[str, Template, SharedTable, int]]) -> PhaseHandler:
     """The handler of the phase preaccess."""
 
@@ -207,7 +191,7 @@ MODULE = Module(
         Directive("limit_conn_zone", HTTP, TAKE2, set_zone, "main"),
         Directive("limit_conn", HSL, TAKE2, set_limit),
         Directive("limit_conn_log_level", HSL, TAKE1, enum("level", LEVELS)),
-        Directive("limit_conn_status", HSL, TAKE1, status("status")),
+        Directive("limit_conn_status", HSL, TAKE1, number("status", 400, 599)),
         Directive("limit_conn_dry_run", HSL, FLAG, flag("dry_run")),
     ),
 )

@@ -25,13 +25,14 @@ from ..config.directives import (
     enum,
     flag,
     inner,
+    number,
     setting,
 )
 from ..http.request import Finalize
 from ..http.shared_table import SharedTable, shared_table
 from ..http.template import Template
 from ..process.logs import ERR, INFO
-from .limit_conn import LEVELS, need_zone, status, zone_parameter
+from .limit_conn import LEVELS, need_zone, zone_parameter
 
 if TYPE_CHECKING:
     from ..config.build import Builder
@@ -178,7 +179,7 @@ def make_limit_req(conf: LimitReqSettings, limits: list[Limit]) -> PhaseHandler:
             return None
         passed: list[tuple[Limit, bytes]] = []
         wait, slowest, most = 0, limits[-1], 0
-        for number, limit in enumerate(limits):
+        for index, limit in enumerate(limits):
             zone = limit.zone
             key = zone.key(r)
             if not key:
@@ -187,11 +188,10 @@ def make_limit_req(conf: LimitReqSettings, limits: list[Limit]) -> PhaseHandler:
                 r.log(ERR, b'the value of the "%s" key is more than 65535 bytes: "%s"' % (zone.key.text.encode(), key))
                 continue
             digest = zone.table.digest(key)
-            last = number == len(limits) - 1
+            last = index == len(limits) - 1
             within, excess = zone.take(digest, limit.burst, last)
             if not within:
-                number_text = f"{excess // 1000}.{excess % 1000:03}"
-                r.log(conf.level, f'limiting requests{dry}, excess: {number_text} by zone "{zone.name}"')
+                r.log(conf.level, f'limiting requests{dry}, excess: {excess / 1000:.3f} by zone "{zone.name}"')
                 main.limit_req_status = b"REJECTED" + suffix
                 return None if conf.dry_run else conf.status
             if last:
@@ -205,8 +205,7 @@ def make_limit_req(conf: LimitReqSettings, limits: list[Limit]) -> PhaseHandler:
                 wait, slowest, most = limit.wait(excess), limit, excess
         if not wait:
             return None
-        text = f"{most // 1000}.{most % 1000:03}"
-        r.log(delay_level, f'delaying request{dry}, excess: {text}, by zone "{slowest.zone.name}"')
+        r.log(delay_level, f'delaying request{dry}, excess: {most / 1000:.3f}, by zone "{slowest.zone.name}"')
         main.limit_req_status = b"DELAYED" + suffix
         if not conf.dry_run:
             await asyncio.sleep(wait / 1000)
@@ -241,7 +240,7 @@ MODULE = Module(
         Directive("limit_req_zone", HTTP, TAKE3, set_zone, "main"),
         Directive("limit_req", HSL, TAKE123, set_limit),
         Directive("limit_req_log_level", HSL, TAKE1, enum("level", LEVELS)),
-        Directive("limit_req_status", HSL, TAKE1, status("status")),
+        Directive("limit_req_status", HSL, TAKE1, number("status", 400, 599)),
         Directive("limit_req_dry_run", HSL, FLAG, flag("dry_run")),
     ),
 )

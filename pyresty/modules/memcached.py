@@ -31,7 +31,6 @@ from ..config.directives import (
     setting,
     size,
 )
-from ..http.request import OK
 from ..http.template import Variable, assigner, encode
 from ..http.uri import ESCAPE_MEMCACHED, escape_uri
 from ..process.logs import ERR, INFO
@@ -41,7 +40,7 @@ from ..upstream.passing import send_response
 from ..upstream.peers import Choice, Peers
 from ..upstream.pool import KeepalivePool
 from .proxy import set_bind
-from .static import write_ranges
+from .static import send_data
 from .upstream import UpstreamBlock, find_upstream
 
 if TYPE_CHECKING:
@@ -226,14 +225,9 @@ async def _send_ranges(u: MemcachedUpstream) -> int:
     if conn.failure:
         u.log(ERR, conn.message or "upstream timed out (110: Connection timed out)")
         return 502
-    data = b"".join(parts)
-    r.send_header()
-    if r.ranges is not None and not r.header_only:
-        write_ranges(r, data)
-    elif not r.header_only:
-        r.write(data)
+    rc = send_data(r, b"".join(parts))
     u.finish(True)
-    return OK
+    return rc
 
 
 # -- memcached_pass

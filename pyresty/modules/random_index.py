@@ -5,14 +5,13 @@ A content handler in front of index's: a URI that ends in ``/`` is answered with
 
 from __future__ import annotations
 
-import errno
 import os
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..config.directives import FLAG, LOCATION, Directive, Module, Settings, flag, setting
-from ..process.logs import CRIT, ERR, reason
+from .autoindex import opendir_failed
 
 if TYPE_CHECKING:
     from ..config.build import Builder
@@ -38,13 +37,7 @@ def random_index(r: Request) -> int | None:
     except ValueError:
         return 404
     except OSError as error:
-        level, status = CRIT, 500
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
-            level, status = ERR, 404
-        elif error.errno == errno.EACCES:
-            level, status = ERR, 403
-        r.log(level, b'opendir() "%s" failed %s' % (path, reason(error).encode()))
-        return status
+        return opendir_failed(r, path, error)
     return r.redirect(r.uri + random.choice(names), r.args) if names else None
 
 

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
-from ..config.directives import HSL, TAKE1, UNSET, Directive, Module, Settings, setting, store, template
+from ..config.directives import HSL, TAKE1, UNSET, Directive, Module, Settings, byte_string, setting, template
 from ..http.base64 import decode_base64url
-from ..http.template import Template, encode
+from ..http.template import Template
 
 if TYPE_CHECKING:
     from ..config.build import Builder
-    from ..config.parse import Node
     from ..http.request import Request
     from ..http.routing import Location
 
@@ -39,11 +38,6 @@ class SecureLinkSettings(Settings):
             assert parent is None or isinstance(parent, SecureLinkSettings)
             if parent is not None and self.secret is parent.secret:
                 self.secret = None
-
-
-def set_secret(cf: Builder, conf: SecureLinkSettings, node: Node) -> None:
-    """``secure_link_secret word``."""
-    store(conf, "secret", encode(node.args[0]))
 
 
 def on_location(cf: Builder, loc: Location) -> None:
@@ -108,6 +102,6 @@ MODULE = Module(
     directives=(
         Directive("secure_link", HSL, TAKE1, template("link")),
         Directive("secure_link_md5", HSL, TAKE1, template("md5")),
-        Directive("secure_link_secret", HSL, TAKE1, set_secret),
+        Directive("secure_link_secret", HSL, TAKE1, byte_string("secret")),
     ),
 )

@@ -36,13 +36,13 @@ from ..http.dates import parse_http_time
 from ..http.headers_out import get_header_out, get_headers_out
 from ..http.phases import begin
 from ..http.postpone import PlainSubrequest, may_begin, node_of
-from ..http.request import ERROR, OK
+from ..http.request import ERROR
 from ..http.stored import HIDDEN, BadHead, Stored, parse, restore, serialize
 from ..http.subrequest import begin_subrequest
 from ..http.template import Template, encode
 from ..http.uri import UnsafeURI, parse_unsafe_uri
 from ..process.logs import DEBUG, ERR, WARN
-from .static import write_ranges
+from .static import send_data
 
 if TYPE_CHECKING:
     from ..config.build import Builder
@@ -218,15 +218,7 @@ def _found(sub: _Asked, conf: SrcacheLocation) -> Stored | None:
 def _answer(r: Request, stored: Stored) -> int:
     restore(r, stored)
     r.content_length = len(stored.body)
-    if not r.allow_ranges or b"range" not in r.index:
-        return r.send_all(stored.body)
-    r.send_header()
-    if not r.header_only:
-        if r.ranges is None:
-            r.write(stored.body)
-        else:
-            write_ranges(r, stored.body)
-    return OK
+    return send_data(r, stored.body)
 
 
 # -- storing

@@ -125,15 +125,7 @@ def send_file(r: Request, path: bytes, info: os.stat_result, etags: bool) -> int
         _keep(path, kept)
     if etags:
         r.headers_out.append((b"ETag", kept.etag))
-    if b"range" not in r.index:
-        return r.send_all(kept.data)
-    r.send_header()
-    if not r.header_only:
-        if r.ranges is None:
-            r.write(kept.data)
-        else:
-            write_ranges(r, kept.data)
-    return OK
+    return send_data(r, kept.data)
 
 
 def _cannot_open(r: Request, path: bytes, error: OSError) -> int:
@@ -142,16 +134,23 @@ def _cannot_open(r: Request, path: bytes, error: OSError) -> int:
     return open_failed(r, path, error)
 
 
-def write_ranges(r: Request, data: bytes) -> None:
-    """Send the slices of ``data`` that the range filter has chosen."""
-    assert r.ranges is not None
-    if r.multipart is None:
+def send_data(r: Request, data: bytes) -> int:
+    """Answer with ``data``, or the slices of it that the range filter chooses."""
+    if b"range" not in r.index:
+        return r.send_all(data)
+    r.send_header()
+    if r.header_only:
+        return OK
+    if r.ranges is None:
+        r.write(data)
+    elif r.multipart is None:
         start, end = r.ranges[0]
         r.write(data[start:end])
-        return
-    for head, (start, end) in zip(r.multipart.heads, r.ranges, strict=True):
-        r.write(head + data[start:end])
-    r.write(r.multipart.tail)
+    else:
+        for head, (start, end) in zip(r.multipart.heads, r.ranges, strict=True):
+            r.write(head + data[start:end])
+        r.write(r.multipart.tail)
+    return OK
 
 
 async def _large(r: Request, path: bytes, size: int, mtime: int, etags: bool) -> int:
