@@ -69,6 +69,11 @@ class Location:
         #: The code and the default type of ``content_by_lua*``, if nothing else sees or changes what it does (lua/api/location.py).
         self.lua_content: Any = None
 
+    def pass_to(self, factory: Callable[[Location], Handler]) -> None:
+        """An upstream answers. Where the name ends in a slash, a request without it is redirected. nginx: ``auto_redirect``."""
+        self.content_factory = factory
+        self.auto_redirect = self.name.endswith("/") and self.kind in ("prefix", "noregex", "exact")
+
 
 def _no_content(r: Request) -> int:
     return 404

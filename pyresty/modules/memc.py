@@ -38,6 +38,7 @@ from .memcached import (
     changeable,
     escape_key,
     inherit_upstream,
+    set_content,
     set_upstream,
     value_of,
 )
@@ -206,13 +207,7 @@ def _named(r: Request, target: Template) -> UpstreamBlock | None:
 
 def set_memc_pass(cf: Builder, conf: MemcLocation, node: Node) -> None:
     """``memc_pass address``."""
-    if conf.passes:
-        raise ValueError("is duplicate")
-    conf.passes = True
-    loc = cf.scope.loc
-    assert loc is not None
-    loc.auto_redirect = loc.name.endswith("/") and loc.kind in ("prefix", "noregex", "exact")
-    loc.content_factory = make_handler
+    set_content(cf, conf, make_handler)
     target = cf.template(node.args[0])
     if target.const is None:
         conf.target = target

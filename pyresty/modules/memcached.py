@@ -112,6 +112,15 @@ class MemcachedLocation(MemcachedSettings):
     key: Variable | None = setting(None)  #: $memcached_key, which ``set`` has to define
 
 
+def set_content(cf: Builder, conf: MemcachedSettings, factory: Callable[[Location], Handler]) -> None:
+    """An upstream answers for the location. Raises ValueError where one does already."""
+    if conf.passes:
+        raise ValueError("is duplicate")
+    conf.passes = True
+    assert cf.scope.loc is not None
+    cf.scope.loc.pass_to(factory)
+
+
 def set_upstream(cf: Builder, conf: MemcachedSettings, text: str) -> None:
     """The upstream that a directive names: a block of the configuration, or host and port."""
     try:
@@ -266,14 +275,8 @@ def make_handler(loc: Location) -> Handler:
 
 def set_memcached_pass(cf: Builder, conf: MemcachedLocation, node: Node) -> None:
     """``memcached_pass address``."""
-    if conf.passes:
-        raise ValueError("is duplicate")
-    conf.passes = True
+    set_content(cf, conf, make_handler)
     conf.key = cf.variable("memcached_key")
-    loc = cf.scope.loc
-    assert loc is not None
-    loc.auto_redirect = loc.name.endswith("/") and loc.kind in ("prefix", "noregex", "exact")
-    loc.content_factory = make_handler
     set_upstream(cf, conf, node.args[0])
 
 

@@ -80,11 +80,10 @@ def set_proxy_pass(cf: Builder, conf: ProxyLocation, node: Node) -> None:
     loc = cf.scope.loc
     assert loc is not None
     text = node.args[0]
-    loc.auto_redirect = loc.name.endswith("/") and loc.kind in ("prefix", "noregex", "exact")
+    loc.pass_to(make_handler)
     template = cf.template(text)
     if template.const is None:
         conf.target = Target(template=template)
-        loc.content_factory = make_handler
         return
     written = encode(text)
     scheme, rest = _scheme(written)
@@ -104,7 +103,6 @@ def set_proxy_pass(cf: Builder, conf: ProxyLocation, node: Node) -> None:
         target.uri = url.uri
 
     conf.target = target
-    loc.content_factory = make_handler
 
     def resolve() -> None:
         target.upstream = find_upstream(cf, url)
