@@ -134,6 +134,11 @@ class PlainSubrequest(Subrequest):
     def emit(self, data: bytes) -> None:
         """Nobody reads it."""
 
+    def has_ended(self) -> None:
+        """What its end means for the request: what is broken off inside breaks off the whole."""
+        if self.truncated and not self.main.aborted:
+            abort(self.main, ERROR)
+
 
 class PostponedSubrequest(PlainSubrequest):
     """A subrequest whose output is a part of the response of its parent."""
@@ -215,9 +220,7 @@ def _start(sub: PlainSubrequest, done: asyncio.Future[None] | None = None) -> No
 
 
 def _ended(sub: PlainSubrequest, done: asyncio.Future[None] | None = None) -> None:
-    if sub.truncated and not sub.main.aborted:
-        # what is broken off inside breaks off the whole
-        abort(sub.main, ERROR)
+    sub.has_ended()
     if isinstance(sub, PostponedSubrequest):
         sub.node.end()
     sub.parent.postponed.child_ended()  # type: ignore[union-attr]
