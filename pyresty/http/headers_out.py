@@ -93,10 +93,9 @@ def set_header_out(r: Request, name: bytes, values: list[bytes]) -> None:
         r.content_length = int(value) if value is not None and value.isdigit() else None
         return
     if low == b"last-modified":
-        parsed = parse_http_time(value) if value is not None else None
-        r.last_modified = parsed
-        if value is None or parsed is not None:
-            return
+        r.last_modified = parse_http_time(value) if value is not None else None
+        if r.last_modified is not None:
+            values = []
     elif low == b"location":
         r.location = value if value is not None and value.startswith(b"/") else None
         if r.location is not None:

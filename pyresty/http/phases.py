@@ -206,7 +206,9 @@ def _find_location(r: Request) -> Any:
         r.expect_tested = True
         r.discard_body()
         return 413
-    if core.keepalive_disable and r.keepalive and _keepalive_disabled(r, core.keepalive_disable):
+    if not core.keepalive_limit:
+        r.keepalive = False  # of whatever location answers in the end
+    elif core.keepalive_disable and r.keepalive and _keepalive_disabled(r, core.keepalive_disable):
         r.keepalive = r.head.keepalive = False
     if loc.auto_redirect and len(r.uri) + 1 == len(loc.prefix) and r.uri + b"/" == loc.prefix:
         r.location = loc.prefix + (b"?" + r.args if r.args is not None else b"")

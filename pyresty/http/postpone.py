@@ -96,6 +96,10 @@ def in_order(r: Request, data: bytes, last: bool) -> bytes:
     return b""
 
 
+class LastInChain(bytes):
+    """The last piece of a body before a subrequest's: what filters hold back has to come before that. nginx: ``last_in_chain``."""
+
+
 class PlainSubrequest(Subrequest):
     """A subrequest as nginx's own modules make it: error pages are served, and nobody reads its body. nginx: ``ngx_http_subrequest``."""
 

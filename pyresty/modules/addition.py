@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..config.directives import HSL, ONE_MORE, TAKE1, Directive, Module, Settings, byte_string, mime_types, setting
 from ..http.headers_out import body_changes, has_type
-from ..http.postpone import PostponedSubrequest, may_begin, post
+from ..http.postpone import LastInChain, PostponedSubrequest, may_begin, post
 from ..http.request import ERROR, Finalize
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Addition:
             add(r, before)
         if last and self.after:
             after, self.after = self.after, b""
-            r.write_after(self, data)
+            r.write_after(self, LastInChain(data))
             add(r, after)
             return b""
         return data

@@ -1,7 +1,7 @@
 """sub_filter: https://nginx.org/en/docs/http/ngx_http_sub_module.html
 
-The body filter looks for all strings at once, without regard to case. Where a piece of the body ends, as many bytes wait for the next one
-as the longest string might still need.
+The body filter looks for all strings at once, without regard to case. At the end of a piece of the body, what may be the beginning of a
+string waits for the next piece.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ..config.directives import (
 )
 from ..http.conditional import weak_etag
 from ..http.headers_out import get_header_out, has_type, set_header_out
+from ..http.postpone import LastInChain
 from ..http.template import Template
 
 if TYPE_CHECKING:
@@ -69,11 +70,11 @@ class Substitution:
     def __call__(self, r: Request, data: bytes, last: bool) -> bytes:
         if r.header_only:
             return b""
+        last = last or data.__class__ is LastInChain
         data = self._held + data
         low = data.lower()
         pairs = self._pairs
-        # what begins behind this place is not decided yet
-        end = len(data) if last else len(data) - max((len(text) for text, _ in pairs), default=1) + 1
+        end = len(data) if last else self._decided(low)
         out: list[bytes] = []
         position = 0
         places = [self._find(low, text, 0, end) for text, _ in pairs]
@@ -98,6 +99,15 @@ class Substitution:
         out.append(data[position:end])
         self._held = data[end:]
         return b"".join(out)
+
+    def _decided(self, low: bytes) -> int:
+        """Where the first string may begin that goes on in the next piece."""
+        texts = [text for text, _ in self._pairs]
+        for at in range(max(0, len(low) - max(map(len, texts), default=1) + 1), len(low)):
+            rest = low[at:]
+            if any(text.startswith(rest) and text != rest for text in texts):
+                return at
+        return len(low)
 
     @staticmethod
     def _find(low: bytes, text: bytes, position: int, end: int) -> int:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from client import Response, request
 from harness import Server, http
+
+from pyresty.http.request import Request
+from pyresty.http.template import Template
+from pyresty.modules.sub_filter import Substitution
 
 TEXT = "one two three. " * 50
 
@@ -138,3 +144,12 @@ def test_ratio(server: Server) -> None:
     ratio, status = first.split("|")
     assert (float(ratio) > 100, status, second) == (True, "200", "-|200")
     server.start()
+
+
+def test_sub_filter_holds_back_only_what_may_begin_a_string() -> None:
+    pairs = [(b"one two", Template("1 2", (b"1 2",))), (b"twice", Template("2", (b"2",)))]
+    sub, r = Substitution(pairs, once=False), cast(Request, SimpleNamespace(header_only=False))
+    pieces = [b"no o", b"ne", b" t", b"wine", b" tw", b"elve t", b"w", b"ice", b" one t"]
+    given = [sub(r, piece, last=False) for piece in pieces]
+    assert given == [b"no ", b"", b"", b"one twine", b" ", b"twelve ", b"", b"2", b" "]
+    assert sub(r, b"wo o", last=True) == b"1 2 o"

@@ -48,6 +48,8 @@ _OTHERS = f"""
     location /static {{ {_TRACE} alias html/a.txt; }}
     location /missing {{ {_TRACE} root html; }}
     location /proxy {{ {_TRACE} proxy_pass http://127.0.0.1:{{origin}}/; }}
+    location /modified {{ header_filter_by_lua_block {{ ngx.header["Last-Modified"] = ngx.var.arg_m and ngx.unescape_uri(ngx.var.arg_m) }}
+        proxy_pass http://127.0.0.1:{{origin}}/; }}
     location /rewrite {{ {_TRACE} rewrite_by_lua_block {{ ngx.say("from rewrite") ngx.exit(200) }} }}
     location /access {{ {_TRACE} access_by_lua_block {{ ngx.say("from access") }} content_by_lua_block {{ ngx.say("no") }} }}
     location /error-page {{ error_page 404 /return; {_TRACE} return 404; }}
@@ -164,6 +166,9 @@ CASES = (
             get("/fails", read=()),
             *(get(f"/{name}", version="1.0") for name in ("say", "flush", "eof", "nothing", "long")),
             *(get(f"/{name}", method="HEAD") for name in ("say", "nothing", "return")),
+            get("/modified"),
+            get("/modified?m=Sun,%2005%20Mar%202023%2005:06:07%20GMT"),
+            get("/modified?m=no+date"),
             *(
                 get(f"/{name}")
                 for name in (
@@ -181,7 +186,7 @@ CASES = (
             ),
         ),
         files={**FILES, "html/a.txt": "file\n"},
-        scripts={"/": ok(b"from the origin")},
+        scripts={"/": ok(b"from the origin", "Last-Modified: Sat, 04 Mar 2023 05:06:07 GMT")},
         levels=WARNINGS,
     ),
     Case(

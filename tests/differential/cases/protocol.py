@@ -18,6 +18,10 @@ _PLAIN = http(
         location /r { return 200 "$request_method $server_protocol $http_connection\\n"; }
         location /long { return 200 "0123456789"; }
         location /off { keepalive_timeout 0; return 200 "off\\n"; }
+        location /off-error { keepalive_timeout 0; error_page 404 = /r; return 404; }
+        location /off-named { keepalive_timeout 0; error_page 404 = @on; return 404; }
+        location /off-rewritten { keepalive_timeout 0; rewrite ^ /r; }
+        location @on { return 200 "on\\n"; }
         location /header { keepalive_timeout 65 30; return 200 "header\\n"; }
         location /two { keepalive_requests 2; return 200 "two $connection_requests\\n"; }
         location /safari { return 200 "safari\\n"; }
@@ -49,6 +53,10 @@ _KEEPALIVE = (
     _closed("1.0 static keep-alive", b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + _CLOSE, count=2),
     _closed("1.0 error keep-alive", b"GET /no HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + _CLOSE, count=2),
     _closed("keepalive_timeout 0", b"GET /off HTTP/1.1\r\nHost: x\r\n\r\n"),
+    *(
+        _closed(f"keepalive_timeout 0, {how}", b"GET /off-%s HTTP/1.1\r\nHost: x\r\n\r\n" % how.encode())
+        for how in ("error", "named", "rewritten")
+    ),
     _closed("Keep-Alive header", b"GET /header HTTP/1.1\r\nHost: x\r\n\r\n" + _CLOSE, count=2),
     _closed("Keep-Alive header in 1.0", b"GET /header HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + _CLOSE, count=2),
     _closed("keepalive_requests", b"GET /two HTTP/1.1\r\nHost: x\r\n\r\n" * 3, count=2),

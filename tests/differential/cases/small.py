@@ -216,7 +216,15 @@ CASES = (
             get("/lua"),
         ),
         {"html/text": _TEXT, "html/nothing": ""},
-        {"/": ok(b"One one", "Content-Type: text/html", "Accept-Ranges: bytes", 'ETag: "x"')},
+        {
+            "/": ok(
+                b"One one",
+                "Content-Type: text/html",
+                "Accept-Ranges: bytes",
+                'ETag: "x"',
+                "Last-Modified: Sat, 04 Mar 2023 05:06:07 GMT",
+            )
+        },
     ),
     Case(
         "realip",

@@ -41,6 +41,8 @@ location = /off.html { add_before_body ""; add_after_body /foot; echo inside; }
 location = /variables.html { set $v main; add_after_body /shares; echo inside; }
 location = /args.html { add_after_body /args?x=$arg_y; echo inside; }
 location = /proxied.html { default_type text/html; add_before_body /head; add_after_body /foot; proxy_pass http://127.0.0.1:{origin}/; }
+location = /holds.html { default_type text/html; add_before_body /head; add_after_body /foot; sub_filter foot 1; sub_filter two 2;
+    return 200 "one f"; }
 location = /error.html { error_page 404 =200 /page.html; return 404; }
 location /inherits/ { add_before_body /head; location /inherits/in.html { echo inside; } }
 location = /if.html { add_before_body /head; if ($arg_a) { echo if; } echo inside; }
