@@ -162,8 +162,6 @@ def set_return(cf: Builder, conf: RewriteSettings, node: Node) -> None:
         if status in _REDIRECTS:
             r.location = value
             return status
-        if status == 204 or status == 444:
-            return status
         if r.content_type is None:
             r.content_type = r.loc.core.type_of(r.uri)
         return r.respond(value)

@@ -151,6 +151,8 @@ _RETURN = http(
         location /201 { return 201 "made"; }
         location /204 { return 204; }
         location /204t { return 204 "text"; }
+        location /204seen { add_header X-Type $sent_http_content_type; return 204; }
+        location /444t { return 444 "text"; }
         location /301 { return 301; }
         location /304 { return 304; }
         location /400 { return 400; }
@@ -200,7 +202,7 @@ _RETURN = http(
 )
 
 _STATUSES = (
-    "200 text empty 201 204 204t 301 304 400 401 402 403 403t 404 404t 405 406 408 409 410 411 412 413 414 "
+    "200 text empty 201 204 204t 204seen 444t 301 304 400 401 402 403 403t 404 404t 405 406 408 409 410 411 412 413 414 "
     "415 416 418 421 422 425 429 451 494 495 496 497 499 500 501 502 503 504 505 507 508 599 999 299t"
 )
 
