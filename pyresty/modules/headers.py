@@ -26,7 +26,7 @@ from ..config.directives import (
     setting,
 )
 from ..http.dates import http_time, http_time_now, parse_http_time
-from ..http.headers_out import set_header_out
+from ..http.headers_out import get_header_out, set_header_out
 from ..http.template import Template, encode
 
 if TYPE_CHECKING:
@@ -156,7 +156,8 @@ def add_expires(r: Request, expires: Expires) -> None:
             return
         if expires.kind == OFF:
             return
-    date, control = _expires(expires, configured, r.last_modified)
+    modified = get_header_out(r, b"last-modified")
+    date, control = _expires(expires, configured, parse_http_time(modified) if modified is not None else None)
     set_header_out(r, b"Expires", [date])
     set_header_out(r, b"Cache-Control", [control])
 

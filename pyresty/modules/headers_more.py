@@ -131,8 +131,10 @@ def header_filter(loc: Location) -> Callable[[Request], None] | None:
 
     def headers_more(r: Request) -> None:
         for command in commands:
-            if command.types and split_type(r.content_type or b"")[0] not in command.types:
-                continue
+            if command.types:
+                content_type = r.content_type or getattr(r, "type_before_304", None)
+                if split_type(content_type or b"")[0] not in command.types:
+                    continue
             if command.statuses and r.status not in command.statuses:
                 continue
             for header in command.headers:

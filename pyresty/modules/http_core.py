@@ -49,9 +49,10 @@ from ..config.directives import (
     template,
 )
 from ..http.codec import HeadOptions
+from ..http.request import Finalize
 from ..http.template import Template, encode
 from ..http.throttle import limit_rate, size_of
-from ..process.logs import ErrorLog, reason
+from ..process.logs import ALERT, ErrorLog, reason
 from . import http_blocks as blocks
 from .core import error_log_target, make_error_log
 from .http_variables import define_variables
@@ -145,8 +146,14 @@ class CoreLocation(Settings):
         return b"pyresty"
 
     def path(self, r: Request) -> bytes:
-        """The file that ``r.uri`` names by ``root`` or ``alias``, absolute. nginx: ``ngx_http_map_uri_to_path``."""
+        """The file that ``r.uri`` names by ``root`` or ``alias``, absolute. nginx: ``ngx_http_map_uri_to_path``.
+
+        Raises Finalize where ``rewrite … break`` has left no URI that an alias could stand for a part of.
+        """
         if self.alias is not None:
+            if not r.valid_location:
+                r.log(ALERT, b'"alias" cannot be used in location "%s" where URI was rewritten' % r.loc.prefix)
+                raise Finalize(500)
             base = self.alias(r)
             if self.alias_cut is not None:
                 base += r.uri if r.add_uri_to_alias else r.uri[self.alias_cut :]

@@ -13,6 +13,7 @@ from ..http.dates import iso8601_now, log_time_local_now
 from ..http.headers_out import get_header_out
 from ..http.output import absolute_location
 from ..http.regex import capture
+from ..http.request import Finalize
 from ..http.template import Variable, encode
 from ..http.throttle import limit_rate, size_of
 from ..process.logs import CRIT
@@ -211,13 +212,20 @@ def _request_id(r: Request) -> bytes | None:
     return value
 
 
+def _request_filename(r: Request) -> bytes | None:
+    try:
+        return r.loc.core.path(r)
+    except Finalize:
+        return None
+
+
 TABLE: dict[str, Any] = {
     "uri": _uri,
     "document_uri": _uri,
     "request_uri": lambda r: r.head.target or None,
     "request": lambda r: r.head.line,
     "request_method": lambda r: r.main.method or None,
-    "request_filename": lambda r: r.loc.core.path(r),
+    "request_filename": _request_filename,
     "document_root": lambda r: r.loc.core.document_root(r),
     "realpath_root": _realpath(lambda r: r.loc.core.document_root(r)),
     "query_string": lambda r: r.args,

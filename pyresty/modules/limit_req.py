@@ -167,6 +167,26 @@ def set_limit(cf: Builder, conf: LimitReqSettings, node: Node) -> None:
     need_zone(cf, cf.config.main["limit_req"].zones, name)  # type: ignore[attr-defined]
 
 
+async def delay(r: Request, milliseconds: int) -> None:
+    """Wait so long. Raises Finalize if the client leaves before. nginx: ``ngx_http_limit_req_delay``, ``ngx_http_test_reading``."""
+    loop = r.conn.loop
+    over: asyncio.Future[bool] = loop.create_future()
+    timer = loop.call_later(milliseconds / 1000, over.set_result, True)
+
+    def left() -> None:
+        if not over.done():
+            over.set_result(False)
+
+    r.on_abort = left
+    try:
+        if not await over:
+            r.log(INFO, "client prematurely closed connection")
+            raise Finalize(499)
+    finally:
+        timer.cancel()
+        r.on_abort = None
+
+
 def make_limit_req(conf: LimitReqSettings, limits: list[Limit]) -> PhaseHandler:
     """The handler of the phase preaccess."""
     dry = ", dry run" if conf.dry_run else ""
@@ -208,9 +228,7 @@ def make_limit_req(conf: LimitReqSettings, limits: list[Limit]) -> PhaseHandler:
         r.log(delay_level, f'delaying request{dry}, excess: {most / 1000:.3f}, by zone "{slowest.zone.name}"')
         main.limit_req_status = b"DELAYED" + suffix
         if not conf.dry_run:
-            await asyncio.sleep(wait / 1000)
-            if r.conn.lost:
-                raise Finalize(499)
+            await delay(r, wait)
         return None
 
     return limit_req

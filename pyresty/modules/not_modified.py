@@ -29,6 +29,7 @@ def header_filter(loc: Location) -> Callable[[Request], None]:
         if status == 304:
             r.status = 304
             r.status_line = None
+            r.type_before_304 = r.content_type  # type: ignore[attr-defined]  # headers_more still goes by it
             r.content_type = None
             r.content_length = None
             r.allow_ranges = False

@@ -82,6 +82,7 @@ def set_break(cf: Builder, conf: RewriteSettings, node: Node) -> None:
     """``break``."""
 
     def break_(r: Request) -> int | None:
+        r.valid_location = r.valid_location and not r.uri_changed
         r.uri_changed = False
         return STOP
 

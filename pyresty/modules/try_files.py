@@ -58,6 +58,8 @@ def make_handler(loc: Location, names: list[tuple[Template, bool]], fallback: Te
         core = r.loc.core
         cut = core.alias_cut if core.alias is not None else None
         base = core.document_root(r)
+        if core.alias is not None:
+            core.path(r)  # may refuse the alias
         for template, folder in names:
             name = _below_alias(r, template, cut)
             full = base + name

@@ -21,6 +21,7 @@ CONF = http(
         location /held { limit_conn held 1; content_by_lua_block {
             ngx.log(ngx.NOTICE, "holding") ngx.req.read_body() ngx.print("read") } }
         location /rare { limit_req zone=rare; content_by_lua_block { ngx.print(ngx.worker.pid()) } }
+        location /delayed { limit_req zone=rare burst=10; content_by_lua_block { ngx.print("late") } }
         location /often { limit_req zone=often burst=3; content_by_lua_block { ngx.print(ngx.var.limit_req_status) } }
     }
     """
@@ -80,3 +81,13 @@ def test_delay(server: Server) -> None:
         connection.send(head("GET", "/often") * 2)
         assert [connection.response().body for _ in range(2)] == [b"PASSED", b"DELAYED"]
     assert server.log_text().count("delaying request, excess: ") == 1
+
+
+def test_a_client_that_leaves_ends_its_delay(server: Server) -> None:
+    """It is logged at once, though its turn would be a minute later."""
+    assert request(server, "GET", "/delayed").status == 200
+    with Connection(server, 10) as connection:
+        connection.send(head("GET", "/delayed"))
+        eventually(lambda: "delaying request" in server.log_text())
+    eventually(lambda: '"GET /delayed HTTP/1.1" 499' in server.log_text("access.log"))
+    assert server.logged("client prematurely closed connection")

@@ -49,6 +49,11 @@ _PATHS = http(
         location ~ ^/alre2/(?<path>.*)$ { alias {prefix}/other/$path; index index.html; }
         location /rootvar/ { root {prefix}/$arg_dir; }
         location /abs { root {prefix}/html; }
+        location /al-rewritten/ { alias other/; rewrite ^/al-rewritten/(.*) /$1 break; }
+        location /al-broken/ { alias other/; rewrite ^/al-broken/(.*) /$1; break; }
+        location /al-tried/ { alias other/; rewrite ^/al-tried/(.*) /$1 break; try_files /a.txt =404; }
+        location /al-named/ { alias other/; rewrite ^ /x break; content_by_lua_block { ngx.say(ngx.var.request_filename) } }
+        location ~ ^/al-regex/(.*)$ { alias other/$1; rewrite ^/al-regex/(.*) /$1 break; }
         location /inner { location /inner/most { alias other; } return 200 "inner"; }
         location /show/ { alias other/; return 200 "$document_root|$request_filename|$realpath_root"; }
         location /showroot { return 200 "$document_root|$request_filename|$uri"; }
@@ -66,7 +71,8 @@ _ASKED = (
     "/deep/a/b/c.txt", "/deep/a/b",
     "/deep/../a.txt", "/deep//a///b/c.txt", "/al/a.txt", "/al/", "/al", "/al/none", "/al/x/a.txt", "/al/sub",
     "/al/sub/", "/al2/a.txt",
-    "/al/../a.txt", "/noslash/a.txt", "/noslasha.txt", "/one", "/one/", "/onex", "/alvar/a.txt?dir=other",
+    "/al/../a.txt", "/noslash/a.txt", "/noslasha.txt", "/one", "/one/", "/onex",
+    "/al-rewritten/a.txt", "/al-rewritten/", "/al-broken/a.txt", "/al-tried/a.txt", "/al-named/a.txt", "/al-regex/a.txt", "/alvar/a.txt?dir=other",
     "/alvar/a.txt?dir=html",
     "/alvar/a.txt", "/alre/other/a.txt", "/alre/other/none", "/alre/html/dir/", "/alre/html/dir", "/alre2/",
     "/alre2/sub/", "/alre2/sub",

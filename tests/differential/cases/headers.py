@@ -6,6 +6,7 @@ https://nginx.org/en/docs/http/ngx_http_headers_module.html
 from __future__ import annotations
 
 from harness import http
+from origin import ok
 
 from ..case import Case, get
 
@@ -73,7 +74,10 @@ MASK = ((r"max-age=\d+", "max-age=AGE"), (r"\w{3}, \d\d \w{3} 20(2[5-9]|3[0-6]) 
 CASES = (
     Case(
         "headers",
-        http(f"server {{ listen {{port}}; root html; {_SERVER} }}"),
+        http(
+            f"""server {{ listen {{port}}; root html; {_SERVER}
+            location /proxied {{ expires modified 20y; proxy_pass http://127.0.0.1:{{origin}}/; }} }}"""
+        ),
         (
             *(get(f"/{kind}-{name}?b=1") for name in _OUT for kind in ("file", "return", "missing", "redirect", "lua")),
             *(
@@ -84,9 +88,11 @@ CASES = (
             *(get(f"/file-trailer?{v}", version=v) for v in ("1.0",)),
             get("/file-trailer", method="HEAD"),
             get("/file-trailer", {"Range": "bytes=1-2"}),
+            get("/proxied"),
             get("/file-expires", {"If-Modified-Since": "Sun, 06 Nov 2094 08:49:37 GMT"}),
         ),
         files={"html/a.txt": "file\n"},
+        scripts={"/": ok(b"from the origin", "Last-Modified: Sat, 04 Mar 2023 05:06:07 GMT")},
         mask=MASK,
     ),
     Case(

@@ -141,6 +141,7 @@ CASES = (
             ),
             get("/out-no-modified", (("Range", "bytes=1-2"),)),
             get("/out-status", (("Range", "bytes=1-2"),)),
+            get("/out-types", (("If-None-Match", "*"),)),
             get("/out-two", method="HEAD"),
             get("/out-two", version="1.0"),
             get("/outer"),
