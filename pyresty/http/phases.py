@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
 from ..process.logs import CRIT, ERR
+from .headers_out import set_header_out
 from .parked import Parked
 from .regex import set_captures
 from .request import ERROR, OK, REDIRECTED, Finalize, Request
@@ -238,6 +239,8 @@ async def _access(r: Request) -> int | None:
     for handler in loc.access:
         rc = await handler(r)
         if rc == OK:
+            if code == 401:
+                set_header_out(r, b"WWW-Authenticate", [])
             return OK if r.header_sent else None
         if rc in (401, 403):
             if rc == 401 or code == 0:

@@ -55,6 +55,7 @@ _LOCATIONS = {
     "any-allowed": "satisfy any; allow 127.0.0.1; deny all; auth_basic r; auth_basic_user_file users;",
     "any-denied": "satisfy any; deny all; auth_basic r; auth_basic_user_file users;",
     "any-lua": "satisfy any; deny all; access_by_lua_block { if ngx.var.arg_a then return ngx.exit(ngx.OK) end }",
+    "any-later": "satisfy any; auth_basic r; auth_basic_user_file users; access_by_lua_block { return ngx.exit(ngx.OK) }",
     "all-lua": "satisfy all; deny all; access_by_lua_block { return ngx.exit(ngx.OK) }",
     "all-lua-after": "allow all; access_by_lua_block { return ngx.exit(403) }",
 }
