@@ -23,7 +23,6 @@ from ..config.directives import (
     Module,
     Settings,
     number,
-    refuse,
     setting,
 )
 from . import echo_commands as commands
@@ -150,7 +149,7 @@ MODULE = Module(
         _row("echo_location_async", TAKE12, subrequests.location_async, True),
         _row("echo_subrequest", TWO_MORE, subrequests.subrequest, True),
         _row("echo_subrequest_async", TWO_MORE, subrequests.subrequest_async, True),
-        Directive("echo_abort_parent", _LLIF, NOARGS, refuse("it never worked in the echo module, either")),
+        _row("echo_abort_parent", NOARGS, commands.abort_parent),
         Directive("echo_status", _LLIF, TAKE1, number("status")),
         Directive("echo_before_body", _LLIF, ANY, filter_text("before")),
         Directive("echo_after_body", _LLIF, ANY, filter_text("after")),

@@ -315,6 +315,16 @@ def end(options: tuple[str, ...], arguments: tuple[Template, ...]) -> Command:
     return Command(run, ends=True)
 
 
+def abort_parent(options: tuple[str, ...], arguments: tuple[Template, ...]) -> Command:
+    """``echo_abort_parent``, which the echo module takes but can't do: it answers 500."""
+
+    def run(r: Request, state: State) -> int:
+        r.log(ERR, "unknown opcode: 17")
+        return 500
+
+    return Command(run)
+
+
 def exec_(options: tuple[str, ...], arguments: tuple[Template, ...]) -> Command:
     """``echo_exec location [args]``, ``echo_exec @name``: go on there."""
 

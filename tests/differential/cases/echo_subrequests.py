@@ -76,6 +76,10 @@ location = /gzipped { gzip on; gzip_min_length 0; gzip_types *; echo before; ech
 """
 
 _BROKEN = """
+location = /aborts { echo before; echo_abort_parent; echo after; }
+location = /aborts-first { echo_abort_parent; }
+location = /aborts-inside { echo first; echo_location /aborts; echo last; }
+location = /aborts-later { echo first; echo_location_async /aborts; echo last; }
 location = /unsafe { echo_location /../hello; }
 location = /unsafe-async { echo before; echo_location_async ""; }
 location = /cycle { echo_location /cycle; }
@@ -205,9 +209,9 @@ CASES = (
         tuple(
             wire(path, b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path.encode(), read=(), end=True)
             for path in _paths(_BROKEN)
-            if path not in ("/broken", "/named")
+            if path not in ("/broken", "/named", "/aborts-first")
         )
-        + (get("/named"),),
+        + (get("/named"), get("/aborts-first")),
         _FILES,
         _SCRIPTS,
         modules=MODULES,
