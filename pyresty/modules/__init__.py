@@ -52,6 +52,7 @@ MODULES = (
     "sub_filter",
     "addition",
     "gunzip",
+    "userid",
     "headers",
     "srcache",
     "lua",

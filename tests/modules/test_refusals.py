@@ -101,6 +101,16 @@ _HTTP = (
     "upstream u { random two least_conn again; server 127.0.0.1; }",
     "upstream u { random; server 127.0.0.1; server 127.0.0.2 backup; }",
     "hash $uri;",
+    "userid maybe;",
+    "userid on; userid on;",
+    "userid_service x;",
+    "userid_expires x;",
+    "userid_expires 1h; userid_expires 2h;",
+    "userid_mark long;",
+    "userid_mark -;",
+    "userid_mark a; userid_mark b;",
+    "userid_flags secure sometimes;",
+    "userid_name a; userid_name b;",
 )
 #: Inside ``location``.
 _LOCATION = (

@@ -42,6 +42,7 @@ from . import (
     upstream_balancing,
     upstream_hash,
     uri,
+    userid,
     variables,
 )
 
@@ -84,6 +85,7 @@ _THEMES = (
     charset,
     maps,
     small,
+    userid,
     limits,
 )
 
