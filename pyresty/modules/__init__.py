@@ -44,6 +44,7 @@ MODULES = (
     "proxy_ssl",
     "memcached",
     "empty_gif",
+    "browser",
     "secure_link",
     "range",
     "gzip",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..case import Case
 from . import (
     access,
+    browser,
     charset,
     echo,
     echo_subrequests,
@@ -86,6 +87,7 @@ _THEMES = (
     maps,
     small,
     userid,
+    browser,
     limits,
 )
 
