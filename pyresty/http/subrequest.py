@@ -33,7 +33,8 @@ class Subrequest(Request):
         self.conn = parent.conn
         self.head = parent.head
         self.main = parent if type(parent) is Request else parent.main
-        self.main.action = b""
+        if self.main.action:
+            self.main.action = b""
         self.parent = parent
         self.start = parent.start
         self.method = method
