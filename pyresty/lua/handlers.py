@@ -107,6 +107,7 @@ def make_content(loc: Location, code: Code) -> Handler:
     cache, need_body = conf.code_cache, conf.need_request_body
     watch = conf.check_client_abort
     filtered = has_filters(loc)
+    last = conf.log is None
     usual_type = loc.core.default_type if conf.use_default_type else None
 
     def content(r: Request) -> int | Awaitable[int | None]:
@@ -120,7 +121,7 @@ def make_content(loc: Location, code: Code) -> Handler:
         elif r.lua or r.header_sent or watch:
             answer = vm.start(b"content", chunk, r.lua, r.header_sent, watch)
         else:
-            answer = vm.start_content(chunk)
+            answer = vm.start_last(chunk) if last else vm.start_content(chunk)
             if answer.__class__ is bytes:
                 # the usual case: the code ran to its end, and this is all it printed
                 if r.content_type is None:

@@ -100,6 +100,7 @@ class LuaVM:
         self._rt = rt
         self.start = rt[b"start"]
         self.start_content = rt[b"start_content"]
+        self.start_last = rt[b"start_last"]
         self.resume = rt[b"resume"]
         self.start_filtered = rt[b"start_filtered"]
         self.header_filter = rt[b"header_filter"]

@@ -326,15 +326,29 @@ function rt.start_content(chunk)
     return launch(after_content, r, chunk)
 end
 
+local function after_last(r, co, ok, op, ...)
+    if ok and op == FINISHED and r.id == 0 then
+        r.ctx, r.env, r.loaded = nil, nil, nil
+    end
+    return after_content(r, co, ok, op, ...)
+end
+
+-- As start_content, where no Lua comes after it that could want ngx.ctx or the modules.
+function rt.start_last(chunk)
+    local r = new_state()
+    r.phase = "content"
+    return launch(after_last, r, chunk)
+end
+
 local function back_in(outer, ...)
     rt.r = outer
     rt.turn = rt.turn + 1
     return ...
 end
 
--- As start_content, for a subrequest of the handler that runs, whose turn it is again when this returns.
+-- As start_last, for a subrequest of the handler that runs, whose turn it is again when this returns.
 function rt.start_inside(chunk)
-    return back_in(rt.r, rt.start_content(chunk))
+    return back_in(rt.r, rt.start_last(chunk))
 end
 
 -- Hand the results of an operation to the thread that waits for it.
