@@ -22,6 +22,7 @@ from .timeouts import NEVER, TICK
 
 if TYPE_CHECKING:
     from ..modules.http_core import CoreLocation
+    from ..process.logs import ErrorLog
     from .body import RequestBody
     from .worker import Address, HttpWorker
 
@@ -168,6 +169,12 @@ class Connection(asyncio.Protocol):
             self.deadline = NEVER
             self.ended(r)
 
+    @property
+    def error_log(self) -> ErrorLog:
+        """That of the address's default server. nginx: ``ls->logp``."""
+        log: ErrorLog = self.names.default.root.core.error_log
+        return log
+
     # -- requests
 
     def _serve(self, data: bytes, pipelined: bool = False) -> None:
@@ -274,10 +281,11 @@ class Connection(asyncio.Protocol):
             return
         if self.buf:
             self._broken_off(400, "client prematurely closed connection")
-        elif not self.timed_out and self.worker.config.error_log.enabled(INFO):
+        elif not self.timed_out:
             if self.requests:
-                message = b"client %s closed keepalive connection" % self.remote_addr
-                self.worker.config.error_log.write(INFO, message, self.number)
+                log = self.error_log
+                if log.enabled(INFO):
+                    log.write(INFO, b"client %s closed keepalive connection" % self.remote_addr, self.number)
             else:
                 self.worker.log(INFO, "client closed connection while waiting for request", self)
 

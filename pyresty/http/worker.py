@@ -122,15 +122,12 @@ class HttpWorker:
         for on_end in self.config.worker_end:
             on_end()
 
-    def log(self, level: int, message: str, connection: Connection | None = None) -> None:
-        """Write to the main error log; with the connection's number and client if one is given."""
-        if not self.config.error_log.enabled(level):
-            return
-        number = None
-        if connection is not None:
-            number = connection.number
+    def log(self, level: int, message: str, connection: Connection) -> None:
+        """Write what belongs to no request to the connection's error log, with its number and client."""
+        log = connection.error_log
+        if log.enabled(level):
             message += f", client: {connection.remote_addr.decode()}, server: {connection.address.text}"
-        self.config.error_log.write(level, message, number)
+            log.write(level, message, connection.number)
 
 
 __all__ = ["ERR", "Address", "HttpWorker"]
