@@ -248,6 +248,13 @@ USE = Runs(
             {full})}))
             ngx.say(show({s:receive()}), show({s:close()}))""",
         "connect-timeout-directive": "local s = ngx.socket.tcp() ngx.say(show({s:connect('127.0.0.1', {full})}))",
+        "connect-meanwhile": """local s = ngx.socket.tcp() s:settimeouts(100, 1, 1)
+            local other = ngx.thread.spawn(function()
+                ngx.sleep(0.01)
+                ngx.say(show({s:getreusedtimes()}), show({s:receive()}), show({s:send('x')}), show({s:close()}),
+                    show({s:setkeepalive()}), show({s:connect('127.0.0.1', {full})}))
+            end)
+            ngx.say(show({s:connect('127.0.0.1', {full})}), show({s:getreusedtimes()}))""",
         "connect-helper": """local s, err = ngx.socket.connect('127.0.0.1', {origin}) s:send('kept\\n')
             ngx.say(show({s:receive()}), show(err))
             ngx.say(show({ngx.socket.connect('127.0.0.1', {dead})})) ngx.say(show({pcall(ngx.socket.connect)}))

@@ -258,10 +258,10 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         return 1
 
     def socket_reused(number: int) -> int:
-        """``getreusedtimes``; CLOSED without a connection."""
+        """``getreusedtimes``; CLOSED without a connection; one that is being made has not been used again."""
         u = sockets.get(number)
         if u is None or u.peer is None or (u.read_closed and u.write_closed):
-            return CLOSED
+            return 0 if u is not None and u.connecting == DIALLING else CLOSED
         return u.peer.reused
 
     def socket_option(number: int, name: bytes, value: float | None) -> Any:
