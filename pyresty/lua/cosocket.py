@@ -312,9 +312,11 @@ class Peer(asyncio.Protocol):
 
     def ended(self) -> bool:
         """Whether the other end has closed the connection, even if the event loop has not said so yet."""
+        if self.eof:
+            return True
         poll = select.poll()
         poll.register(self.sock, _ENDED)
-        return self.eof or bool(poll.poll(0))
+        return bool(poll.poll(0))
 
     # -- sending
 

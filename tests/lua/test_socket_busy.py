@@ -125,6 +125,10 @@ def test_end_that_the_loop_has_not_seen() -> None:
         theirs.close()
         assert u.peer is not None and not u.peer.eof
         assert calls["socket_keepalive"](u.number, None, None) == CLOSED
+        u.peer.transport.abort()
+        await asyncio.sleep(0.01)
+        assert u.peer.lost and u.peer.sock.fileno() == -1
+        assert calls["socket_keepalive"](u.number, None, None) == CLOSED
         sockets.close_all(r)
 
     asyncio.run(main())
