@@ -107,7 +107,7 @@ def test_name_servers_of_a_file(tmp_path: Path) -> None:
         "# nameserver 127.0.0.9\nsearch example.com\nnameserver 127.0.0.1 # first\nnameserver\n"
         "nameserver no.address\n nameserver ::1\nnameserver fe80::1%lo\noptions rotate\n"
     )
-    cf: Any = SimpleNamespace(error=ValueError, path=lambda name, conf: str(tmp_path / name))
+    cf: Any = SimpleNamespace(error=ValueError, path=lambda name, conf: str(tmp_path / name), config=None)
     assert local_servers(cf, str(tmp_path / "servers")) == ["127.0.0.1:53", "[::1]:53", "[fe80::1]:53%lo"]
 
     def configured(*args: str) -> Resolver:
