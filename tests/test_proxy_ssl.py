@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -167,6 +168,29 @@ def test_session(ca: Authority, reference: bool, version: str, reuse: str) -> No
     resumed = reuse == "on"
     assert [f"reused={n > 0 and resumed}" in body for n, body in enumerate(bodies)] == [True] * 3, bodies
     assert all(body.endswith(f"version={version}") for body in bodies)
+
+
+@both
+def test_session_of_a_connection_that_just_ends(ca: Authority, reference: bool) -> None:
+    """A server that closes without TLS's goodbye spoils no session. nginx: ``ngx_ssl_shutdown``."""
+    context, taken = ca.context("one"), threading.Event()
+
+    def answer(sock: socket.socket) -> None:
+        tls = context.wrap_socket(sock, server_side=True)
+        tls.recv(65536)
+        tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n%-5s" % str(tls.session_reused).encode())
+        taken.wait(20)
+        raw = socket.socket(fileno=tls.detach())
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raw.close()
+
+    conf = http(
+        "server { listen {port}; location / { proxy_pass https://127.0.0.1:{up}; proxy_ssl_protocols TLSv1.2; } }"
+    )
+    with listening(answer) as port, Server(conf, reference=reference, ports={"up": port}) as server:
+        assert request(server).body == b"False"
+        taken.set()
+        assert request(server).body == b"True "
 
 
 def test_connections_are_kept_but_not_shared(ca: Authority) -> None:
