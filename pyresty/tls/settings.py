@@ -167,16 +167,17 @@ def _sessions(context: ssl.SSLContext, values: Values, verify: Verify | None) ->
         return
     openssl.set_session_timeout(context, int(values.timeout))
     openssl.set_session_cache(context, values.cache, values.cache_size)
+    openssl.set_session_context(context, _verification(values, verify))
     if values.by_lua:
         sessions.watch(context)
     if values.ticket_key:
         openssl.set_ticket_keys(context, values.ticket_key)
-        openssl.set_session_context(context, _verification(values, verify))
 
 
 def _verification(values: Values, verify: Verify | None) -> bytes:
-    """A digest of how clients are verified. Servers may have one key for their tickets; a client that one of them has
-    verified is still a stranger to another with other CAs. nginx: ``ngx_ssl_session_id_context``.
+    """A digest of how clients are verified. Servers may have one key for their tickets, or Lua may keep the sessions of
+    several; a client that one of them has verified is still a stranger to another with other CAs. nginx:
+    ``ngx_ssl_session_id_context``.
     """
     digest = hashlib.sha256(repr((values.verify, verify)).encode())
     for path in (values.client_certificate, values.trusted_certificate):

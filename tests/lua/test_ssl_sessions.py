@@ -45,8 +45,9 @@ def serving(
     reference: bool = False,
     tickets: str = "off",
     more: str = "",
+    other: str = "",
 ) -> Server:
-    """A TLS server whose sessions these two keep."""
+    """A TLS server whose sessions these two keep, and ``other``."""
     conf = f"""
         lua_shared_dict seen 1m; init_by_lua_block {{ require "resty.core" }}
         ssl_session_store_by_lua_block {{ {store} }}
@@ -56,6 +57,7 @@ def serving(
             ssl_certificate one.crt; ssl_certificate_key one.key; {more}
             location / {{ content_by_lua_block {{ {CONTENT} }} }}
         }}"""
+    conf += other
     return Server(http(conf).replace("error.log info;", "error.log debug;"), ca.files(), reference=reference)
 
 
@@ -73,9 +75,9 @@ class Client:
         if not tickets:
             context.options |= ssl.OP_NO_TICKET
 
-    def ask(self) -> str:
+    def ask(self, port: int = 0) -> str:
         with (
-            socket.create_connection(("127.0.0.1", self.server.port), 10) as raw,
+            socket.create_connection(("127.0.0.1", port or self.server.port), 10) as raw,
             self.context.wrap_socket(raw, server_hostname="one.test", session=self.session) as sock,
         ):
             sock.sendall(b"GET / HTTP/1.0\r\nHost: one.test\r\n\r\n")
@@ -188,6 +190,22 @@ def test_fetching_never_ends_the_handshake(ca: Authority, reference: bool, fetch
         client = Client(server)
         assert [client.ask() for _ in range(2)] == [". 1 0 nil", ". 2 0 nil"]
         server.logged(line)
+
+
+@both
+def test_a_session_is_not_good_for_a_server_that_verifies(ca: Authority, reference: bool) -> None:
+    other = """
+        server {
+            listen {port2} ssl; server_name one.test; ssl_protocols TLSv1.2; ssl_session_tickets off;
+            ssl_certificate one.crt; ssl_certificate_key one.key; ssl_verify_client on; ssl_client_certificate ca.crt;
+        }"""
+    more = "ssl_verify_client optional_no_ca; ssl_client_certificate self.crt;"
+    with serving(ca, reference=reference, more=more, other=other) as server:
+        client = Client(server)
+        client.context.load_cert_chain(ca.path("self.crt"), ca.path("self.key"))
+        assert [client.ask() for _ in range(2)] == [". 1 0 nil", "r 1 1 nil"]
+        assert "<title>400 The SSL certificate error</title>" in client.ask(server.ports["port2"])
+        server.logged("client SSL certificate verify error: (18:self-signed certificate)")
 
 
 def test_fetching_may_wait(ca: Authority) -> None:
