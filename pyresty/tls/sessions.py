@@ -58,7 +58,9 @@ def watch(context: ssl.SSLContext) -> None:
 
 
 def check(data: bytes) -> str:
-    """ "" for a session that can be offered, or what is wrong with it. nginx: ``ngx_http_lua_ffi_ssl_set_serialized_session``."""
+    """What is wrong with a session that is to be offered; nothing if it can be. ngx_lua:
+    ``ngx_http_lua_ffi_ssl_set_serialized_session``.
+    """
     if not 0 < len(data) <= _LONGEST:
         return "invalid session length"
     session = openssl.read_session(data)

@@ -8,15 +8,11 @@ import pytest
 from harness import Server, http, request
 
 CODE = {
-    "pointer": "ngx.socket.tcp():getsslpointer()",
-    "context": "ngx.socket.tcp():getsslctx()",
-    "session": "require('ngx.ssl.session').get_session_id()",
+    "early": "require('ngx.ssl').export_keying_material_early('x')",
     "ocsp": "require('ngx.ocsp').create_ocsp_request('x')",
 }
 NAMES = {
-    "pointer": "tcpsock:getsslpointer is",
-    "context": "tcpsock:getsslctx is",
-    "session": "ngx.ssl.session.get_session_id is",
+    "early": "ngx.ssl.export_keying_material_early is",
     "ocsp": "ngx.ocsp.create_ocsp_request is",
 }
 
