@@ -27,10 +27,11 @@ def holds(r: Request) -> bool:
 
 def set_length(r: Request, output: bytes) -> None:
     """This is all the output that was held for a client of HTTP/1.0."""
-    if output:
-        r.log(DEBUG, "lua buffering output bufs for the HTTP 1.0 request")
-    r.log(DEBUG, "lua sending HTTP 1.0 response headers")
     r.content_length = len(output)
+    if r.loc.core.error_log.enabled(DEBUG):
+        if output:
+            r.log(DEBUG, "lua buffering output bufs for the HTTP 1.0 request")
+        r.log(DEBUG, "lua sending HTTP 1.0 response headers")
 
 
 def begin(r: Request) -> None:

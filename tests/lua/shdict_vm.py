@@ -24,7 +24,7 @@ _STUBS = b"""
     local rt = ...
     ngx = {}
     function rt.check_string(value) return tostring(value) end
-    function rt.check_number(value) return tonumber(value) end
+    function rt.check_integer(value) return math.floor(tonumber(value)) end
     function rt.now_ms() return rt.now end
     function rt.call(name, method, ...) local d = ngx.shared[name] return d[method](d, ...) end
     function rt.keys(name) return unpack(ngx.shared[name]:get_keys(0)) end

@@ -199,7 +199,7 @@ rawset(ngx, "decode_args", function(...)
     local s, max = ...
     s = check_string(s, 1, 2)
     if n == 2 then
-        max = rt.check_number(max, 2, 2)
+        max = rt.check_integer(max, 2, 2)
     else
         max = MAX_ARGS
     end

@@ -27,7 +27,7 @@ rawset(ngx, "worker", {
     count = reader("worker_count"),
     exiting = reader("worker_exiting"),
     pids = function()
-        local phase = ngx.get_phase()
+        local phase = rt.get_phase()
         if phase == "init" or phase == "init_worker" then
             return nil, "API disabled in the current context"
         end

@@ -116,8 +116,9 @@ rawset(ngx, "redirect", function(...)
     wait(OP_REDIRECT, uri, status)
 end)
 
-rawset(ngx, "get_phase", function()
+function rt.get_phase()
     local r = rt.r
     local phase = r and r.phase or "init"
     return phase == "ssl_certificate" and "ssl_cert" or phase
-end)
+end
+rawset(ngx, "get_phase", rt.get_phase)

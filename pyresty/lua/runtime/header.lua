@@ -118,7 +118,7 @@ rawset(ngx, "resp", {
         if max == nil then
             max = MAX_HEADERS
         else
-            max = rt.check_number(max, 1, 2)
+            max = rt.check_integer(max, 1, 2)
         end
         head_sent(r)
         if max <= 0 then

@@ -153,4 +153,14 @@ function rt.success(err)
     return true
 end
 
+-- A number as C's integers are made of it: without its fraction.
+function rt.truncate(number)
+    return number < 0 and -(-number - -number % 1) or number - number % 1
+end
+
+-- luaL_checkint.
+function rt.check_integer(value, n, level)
+    return rt.truncate(type(value) == "number" and value or rt.check_number(value, n, (level or 2) + 1))
+end
+
 rt.clear_table = require("table.clear")

@@ -154,7 +154,7 @@ local function add_environ(words, environ)
 end
 
 function pipe.spawn(args, opts)
-    if ngx.get_phase() == "init" then
+    if rt.get_phase() == "init" then
         error("API disabled in the current context", 2)
     end
     local words = words_of(args)

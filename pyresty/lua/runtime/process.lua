@@ -12,7 +12,7 @@ function process.type()
 end
 
 function process.enable_privileged_agent(connections)
-    if ngx.get_phase() ~= "init" then
+    if rt.get_phase() ~= "init" then
         return nil, "API disabled in the current context"
     end
     connections = connections or 512

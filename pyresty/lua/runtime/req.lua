@@ -5,7 +5,7 @@ local rt = ...
 
 local type, tostring, error, select, unpack = type, tostring, error, select, unpack
 local byte, find, format, gsub = string.byte, string.find, string.format, string.gsub
-local require_request, bad_argument, check_string, check_number = rt.require_request, rt.bad_argument, rt.check_string, rt.check_number
+local require_request, bad_argument, check_string, check_integer = rt.require_request, rt.bad_argument, rt.check_string, rt.check_integer
 local parse_args, encode_args, header_table = rt.parse_args, rt.encode_args, rt.header_table
 local method_names = rt.method_names
 local py, wait = rt.py, rt.wait
@@ -63,9 +63,8 @@ end
 local function most(max)
     if not max then
         return MAX
-    elseif type(max) ~= "number" then
-        max = check_number(max, 1, 3)
     end
+    max = check_integer(max, 1, 3)
     return max < 0 and MAX or max
 end
 

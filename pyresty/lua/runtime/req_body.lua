@@ -4,7 +4,7 @@ local rt = ...
 
 local type, error, select = type, error, select
 local sub = string.sub
-local require_request, require_phase, check_string, check_number = rt.require_request, rt.require_phase, rt.check_string, rt.check_number
+local require_request, require_phase, check_string, check_integer = rt.require_request, rt.require_phase, rt.check_string, rt.check_integer
 local py, wait, req = rt.py, rt.wait, ngx.req
 local new_buffer = require("string.buffer").new
 
@@ -41,7 +41,7 @@ function req.get_body_data(...)
     end
     local max = 0
     if n == 1 then
-        max = check_number((...), 1, 2)
+        max = check_integer((...), 1, 2)
     end
     require_request(2)
     local data = py.body_data()
@@ -64,7 +64,7 @@ function req.get_post_args(...)
     end
     local max = MAX_ARGS
     if n == 1 then
-        max = check_number((...), 1, 2)
+        max = check_integer((...), 1, 2)
     end
     require_request(2)
     local state = py.body_state()
@@ -126,7 +126,7 @@ function req.init_body(...)
     replaceable(2)
     local size
     if n == 1 then
-        size = check_number((...), 1, 2)
+        size = check_integer((...), 1, 2)
         if size < 0 then
             error("bad size argument: " .. size, 2)
         end

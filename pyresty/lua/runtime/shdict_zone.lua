@@ -8,7 +8,7 @@ local C = ffi.C
 local memory, table_, dict = rt.shdict_memory, rt.shdict_table, rt.shdict
 local type, tonumber, error, rawset, select, setmetatable = type, tonumber, error, rawset, select, setmetatable
 local rshift, floor = bit.rshift, math.floor
-local now_ms, check_number, bad_argument = rt.now_ms, rt.check_number, rt.bad_argument
+local now_ms, check_integer, bad_argument = rt.now_ms, rt.check_integer, rt.bad_argument
 local zone_of, key_of = rt.shdict_zone_of, rt.shdict_key_of
 local lock, unlock, find, remove, evict = table_.lock, table_.unlock, table_.find, table_.remove, table_.evict
 local HEAD = memory.HEAD
@@ -54,8 +54,7 @@ local function zone_and_number(default, ...)
         error("bad user data for the ngx_shm_zone_t pointer", 3)
     end
     if given == 2 then
-        number = check_number(number, 2, 3)
-        return zone, number < 0 and -(-number - -number % 1) or number - number % 1
+        return zone, (check_integer(number, 2, 3))
     end
     return zone, default
 end

@@ -71,8 +71,7 @@ rawset(ngx, "sleep", function(...)
     if n ~= 1 then
         error("attempt to pass " .. n .. " arguments, but accepted 1", 2)
     end
-    local ms = check_number((...), 1, 2) * 1000
-    ms = ms < 0 and -(-ms - -ms % 1) or ms - ms % 1
+    local ms = rt.truncate(check_number((...), 1, 2) * 1000)
     if ms < 0 then
         error('invalid sleep duration "' .. ms .. '"', 2)
     end

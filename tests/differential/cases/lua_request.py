@@ -16,6 +16,12 @@ _ARGS = {
         "local a, err = ngx.req.get_uri_args(2) ngx.say(show(a), show(err)) a, err = ngx.req.get_uri_args(0) "
         "ngx.say(show(a), show(err))"
     ),
+    "limits": (
+        "ngx.req.read_body() ngx.say(show({ngx.req.get_uri_args(1.9)}), show({ngx.req.get_uri_args(-0.5)}), show({ngx.req.get_post_args(1.9)}), "
+        "show({ngx.decode_args('a&b&c', 1.9)}), show({ngx.decode_args('a&b&c', '2')}), show({ngx.decode_args('a&b', -1.5)}), "
+        "show({select(2, ngx.req.get_headers(1.9))}), show({select(2, ngx.req.get_headers(-0.9))}), "
+        "show({select(2, ngx.resp.get_headers(1.9))}))"
+    ),
     "uri-args-table": "local t = {old = 1} ngx.say(rawequal(t, ngx.req.get_uri_args(10, t)), show(t))",
     "post-args": (
         "ngx.req.read_body() ngx.say(show({ngx.req.get_post_args()})) ngx.say(show({ngx.req.get_post_args(1)}))"
@@ -278,6 +284,7 @@ CASES = (
             get("/post-args", name="no body"),
             get("/post-unread", _FORM, method="POST", body=b"a=1"),
             get("/both?a=1", _FORM, method="POST", body=b"b=2"),
+            get("/limits?a=1&b=2&c=3", _FORM, method="POST", body=b"a=1&b=2"),
             *(get(f"/{name}?old=1") for name in _ARGS if name.startswith("set") or name in ("encode", "decode")),
             get("/uri-args?" + "&".join(f"a{n}=1" for n in range(101)), name="over a hundred arguments"),
         ),
