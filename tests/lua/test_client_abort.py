@@ -27,7 +27,7 @@ _DO = {
     "on-abort-499": "ngx.on_abort(function() ngx.log(ngx.WARN, 'aborted') ngx.exit(499) end) ngx.sleep(0.15) ngx.log(ngx.WARN, 'went on')",
     "on-abort-on": "ngx.on_abort(function() ngx.log(ngx.WARN, 'aborted') end) ngx.sleep(0.15) ngx.log(ngx.WARN, 'went on')",
     "on-abort-waits": "ngx.on_abort(function() ngx.sleep(0.01) ngx.log(ngx.WARN, 'aborted') ngx.exit(499) end) ngx.sleep(0.15) ngx.log(ngx.WARN, 'no')",
-    "on-abort-twice": "ngx.on_abort(function() end) ngx.log(ngx.WARN, select(2, ngx.on_abort(function() end))) ngx.sleep(0.05)",
+    "on-abort-twice": "ngx.on_abort(function() end) ngx.log(ngx.WARN, select(2, ngx.on_abort(function() end))) ngx.sleep(0.15)",
     "on-abort-fails": "ngx.on_abort(function() error('abort') end) ngx.sleep(0.15) ngx.log(ngx.WARN, 'went on')",
 }
 
