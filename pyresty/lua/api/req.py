@@ -35,12 +35,10 @@ def jump(r: Request, uri: bytes) -> tuple[Any, ...]:
 
 def _host(value: bytes) -> bytes | None:
     """The ``$host`` that a Host header set by Lua comes to; None if it can't be one. ngx_lua: ``ngx_http_lua_validate_host``."""
-    if value[:1] == b"[" and b"]" in value:
-        name = value[: value.index(b"]") + 1]
-    else:
-        name = value.partition(b":")[0]
     if b".." in value or b"/" in value:
         return None
+    inside, closed, _ = value.partition(b"]")
+    name = inside + closed if value[:1] == b"[" else value.partition(b":")[0]
     return name.removesuffix(b".").lower() or None
 
 

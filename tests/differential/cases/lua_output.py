@@ -179,6 +179,10 @@ _VAR = {
     ),
     "setfloat": "ngx.var.preset = 1.5 ngx.say(ngx.var.preset) ngx.var.preset = 1e20 ngx.say(ngx.var.preset)",
     "setargs": 'ngx.var.args = "x=1" ngx.say(ngx.var.arg_x, ngx.var.query_string, ngx.var.request_uri)',
+    "setargsnil": (
+        "ngx.var.args = nil ngx.say(show(ngx.var.args), show(ngx.var.query_string), show(ngx.var.is_args), show(ngx.req.get_uri_args())) "
+        "ngx.var.args = '' ngx.say(show(ngx.var.args), show(ngx.var.is_args))"
+    ),
     "setrate": 'ngx.var.limit_rate = "100k" ngx.say(ngx.var.limit_rate)',
     "seturi": 'ngx.var.uri = "/x"',
     "setnone": 'ngx.var.nobody = "x"',

@@ -136,6 +136,15 @@ _HEADERS = {
     ),
 }
 
+#: Values of Host that Lua sets: the name in them is $host, without port and final dot; some are refused.
+_HOSTS = ["new:81", "NEW.Example", "a.", "a.:80", "a..b", "[::1]:80", "[::1", "[A]b", "a/b", "a:b:c", ".", ":80"]
+_HOST_CODE = f"""
+    for _, host in ipairs{{{", ".join(map(repr, _HOSTS))}, "", "a b"}} do
+        ngx.say(host, " ", (pcall(ngx.req.set_header, "Host", host)), " ", ngx.var.host, " ", show(ngx.var.http_host))
+    end
+    ngx.req.set_header("Host", {{"a", "B:1"}}) ngx.say(ngx.var.host, show(ngx.var.http_host))
+    ngx.req.clear_header("Host") ngx.say(ngx.var.host, show(ngx.var.http_host))"""
+
 _BODY = {
     "data": "ngx.req.read_body() ngx.say(show({ngx.req.get_body_data()}), show(ngx.req.get_body_file()))",
     "unread": "ngx.say(show({ngx.req.get_body_data()}), show({ngx.req.get_body_file()}))",
@@ -294,7 +303,8 @@ CASES = (
     Case(
         "lua-req-headers",
         server(
-            _HEADERS, _ECHO + 'location /folder { rewrite_by_lua_block { ngx.req.set_header("Host", "Other:99") } }'
+            {**_HEADERS, "host-names": _HOST_CODE},
+            _ECHO + 'location /folder { rewrite_by_lua_block { ngx.req.set_header("Host", "Other:99") } }',
         ),
         (get("/folder"),)
         + tuple(
@@ -303,7 +313,7 @@ CASES = (
                 f"GET /{name}?q HTTP/1.1\r\nHost: x\r\nX-Many: 1\r\nx-many: 2\r\nX-Many:\r\n".encode(),
                 b"Content-Type: t/x\r\nCookie: a=b\r\nX_U: u\r\n\r\n",
             )
-            for name in _HEADERS
+            for name in (*_HEADERS, "host-names")
         ),
         files={**FILES, "html/folder/x": ""},
         scripts={"/": (ECHO,)},
