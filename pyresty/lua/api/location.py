@@ -21,6 +21,7 @@ from ...process.logs import DEBUG, ERR
 from ..handlers import go_on
 from ..output import DOT, default_type
 from ..scheduler import Exit
+from .req import set_request_header
 
 if TYPE_CHECKING:
     from ...http.routing import Location, Server
@@ -36,7 +37,7 @@ _FIELDS = 6  # uri, method, args, body, flags, state; then the counted runs of v
 
 def capture_plain(r: Request, held: int, *uris: bytes) -> Answer | Awaitable[Answer]:
     """``capture`` for subrequests without options: the ``held`` ones that have begun inside, and those to ``uris``."""
-    if r.subrequests == 0 or b"content-length" in r.index or b"transfer-encoding" in r.index:
+    if r.subrequests == 0 or r.host_in is not None or b"content-length" in r.index or b"transfer-encoding" in r.index:
         flat: list[Any] = []
         for uri in uris:
             flat += (uri, b"GET", False, False, 0, 0, 0, 0)
@@ -210,8 +211,11 @@ def _make(r: Request, flat: tuple[Any, ...], at: int) -> tuple[Subrequest | byte
     elif flags & SHARE:
         sub.vars = r.vars = {}
     _set_body(sub, r, body, method, flags)
+    if r.host_in is not None:
+        sub.host_in = r.host_in
     for i in range(0, len(extra_headers), 2):
-        sub.set_header_in(extra_headers[i], [extra_headers[i + 1]])
+        if set_request_header(sub, extra_headers[i], (extra_headers[i + 1],)) is not None:
+            return b"failed to adjust the subrequest: -1", at
     for i in range(0, len(extra_vars), 2):
         failure = _set_var(sub, extra_vars[i], extra_vars[i + 1])
         if failure is not None:
@@ -304,7 +308,12 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         target = r.server.inside.get(raw) or _find_inside(r.server, raw)
         if target is _OUTSIDE or r.version < 1001:  # whose output would have to be held
             return None
-        if r.subrequests == 0 or b"content-length" in r.index or b"transfer-encoding" in r.index:
+        if (
+            r.subrequests == 0
+            or r.host_in is not None
+            or b"content-length" in r.index
+            or b"transfer-encoding" in r.index
+        ):
             return None
         uri, args, loc, match, chunk = target
         sub = Subrequest(r, uri, args, b"GET")

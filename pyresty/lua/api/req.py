@@ -42,6 +42,24 @@ def _host(value: bytes) -> bytes | None:
     return name.removesuffix(b".").lower() or None
 
 
+def set_request_header(r: Request, name: bytes, values: tuple[bytes, ...]) -> bytes | None:
+    """Replace a header of the request, or remove it; empty values count for nothing. An error message, or None."""
+    if r.version < 1000:
+        return None
+    kept = [escape_value(value) for value in values if value]
+    low = name.lower()
+    if low == b"content-length" and kept and not kept[-1].isdigit():
+        return b"failed to set header"
+    if low == b"host":
+        kept = kept[-1:]
+        host = _host(kept[0]) if kept else b""
+        if host is None:
+            return b"failed to set header"
+        r.host_in = host
+    r.set_header_in(escape_name(name), kept)
+    return None
+
+
 def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
     """What the Lua side calls."""
 
@@ -103,22 +121,8 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         return len(request().headers_in)
 
     def set_req_header(name: bytes, *values: bytes) -> bytes | None:
-        """Replace a header, or remove it; empty values count for nothing. An error message, or None."""
-        r = request()
-        if r.version < 1000:
-            return None
-        kept = [escape_value(value) for value in values if value]
-        low = name.lower()
-        if low == b"content-length" and kept and not kept[-1].isdigit():
-            return b"failed to set header"
-        if low == b"host":
-            kept = kept[-1:]
-            host = _host(kept[0]) if kept else b""
-            if host is None:
-                return b"failed to set header"
-            r.host_in = host
-        r.set_header_in(escape_name(name), kept)
-        return None
+        """Replace a header, or remove it; an error message, or None."""
+        return set_request_header(request(), name, values)
 
     return {
         "get_method": get_method,

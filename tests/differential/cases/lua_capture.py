@@ -64,6 +64,7 @@ _SEEN = """
         location /forever { content_by_lua_block { local r = ngx.location.capture("/forever") ngx.print(r.status,
             r.body) } }
         location /set { set_by_lua_block $v2 { return "by lua" } content_by_lua_block { ngx.say(ngx.var.v2) } }
+        location /host { content_by_lua_block { ngx.say(ngx.var.host, " ", ngx.var.http_host) } }
         location /access { access_by_lua_block { ngx.log(ngx.WARN, "access in the subrequest") } log_by_lua_block {
             ngx.log(ngx.WARN, "log") } return 200 "a"; }
 """.replace("        location /denied { deny all; }\n", "").replace(
@@ -227,6 +228,8 @@ _CAPTURES = {
     "status-own": (
         "local r = ngx.location.capture('/status?s=404') ngx.status = r.status ngx.print(r.body) ngx.exit(r.status)"
     ),
+    "request-host": "ngx.req.set_header('Host', 'NEW:81') " + _capture("'/host'", "'/host', {args = 'x'}"),
+    "request-no-host": "ngx.req.clear_header('Host') " + _capture("'/host'") + " ngx.say(ngx.var.host)",
     "request-headers": "ngx.req.set_header('X-A', 'changed') " + _capture("'/seen'"),
 }
 
