@@ -9,6 +9,7 @@ Rules: ``ngx_http_upstream.c`` (``ngx_http_upstream_connect``, ``_next``, ``_tes
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -21,8 +22,6 @@ from .http_client import ERROR, INVALID_BODY, TIMEOUT, UpstreamConnection
 from .tls import TLSTransport
 
 if TYPE_CHECKING:
-    import asyncio
-
     from ..http.request import Request
     from .peers import Choice, Peer
     from .pool import KeepalivePool
@@ -79,7 +78,7 @@ TO_CLIENT = b" while sending to client"
 
 class State:
     """One attempt, as ``$upstream_addr`` and its sisters tell it. Times are seconds, None while unknown; ``peer`` is
-    None for the gap between two upstreams of one request.
+    None for the gap between two upstreams of one request, and where no peer could be chosen.
     """
 
     __slots__ = (
@@ -184,10 +183,10 @@ class Upstream:
             choice.tries = conf.next_upstream_tries
         if not conf.ignore_client_abort:
             self.r.on_abort = self._client_gone
-        while True:
+        while not self.stop:
             failure = await self._attempt(body)
             if self.stop:
-                return self.stop
+                break
             if not failure:
                 head = self.head
                 if head is None or head.status < 400 or head.status not in _NEXT_STATUSES:
@@ -198,6 +197,8 @@ class Upstream:
             status = self._next(failure)
             if status:
                 return status
+            await asyncio.sleep(0)  # all this may have taken no waiting, and a balancer may ask for tries without end
+        return self.stop
 
     async def _attempt(self, body: Body | None) -> str:
         """Ask one peer: "" when there is a head, else why there is none."""
@@ -210,6 +211,7 @@ class Upstream:
         self._began = self._began or now
         peer = self.choice.get(int(now))
         if self.stop:
+            self.states.append(State(None))
             return ERROR
         r.upstream_log = self
         if peer is None and self.declined:

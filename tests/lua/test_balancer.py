@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from authority import Authority, needs_openssl
-from harness import Server, ServerError, http, request
+from harness import Connection, Server, ServerError, head, http, request
 
 _BACK = """
     server {
@@ -43,6 +43,7 @@ _CONF = http(
         "again",
         'ngx.req.set_body_data("new body") ngx.req.set_header("X-Added", "yes") assert(b.recreate_request()) ' + _PEER,
     )
+    + _upstream("endless", 'b.set_more_tries(2) assert(b.set_current_peer("224.0.0.1", 80))')
     + _upstream("plain", _PEER + " assert(b.set_upstream_tls(false))")
     + _upstream(
         "early",
@@ -61,6 +62,7 @@ _CONF = http(
         location /none { proxy_pass http://none; }
         location /busy { proxy_pass http://busy; }
         location /again { proxy_pass http://again/body; }
+        location /endless { proxy_pass http://endless; }
         location /plain { proxy_pass https://plain/count; }
         location /early { proxy_pass http://early/count; }
     }
@@ -116,6 +118,16 @@ def test_an_upstream_without_servers_needs_a_peer(server: Server) -> None:
     request(server, "GET", "/none")
     assert "[error]" in "\n".join(server.error_log()[before:])
     assert "lua balancer: no peer set while connecting to upstream, client:" in "\n".join(server.error_log()[before:])
+
+
+def test_tries_without_end_end_with_the_client() -> None:
+    with Server(_CONF) as server:
+        with Connection(server) as connection:
+            connection.send(head("GET", "/endless"))
+            assert _ask(server, "/plain")[2] == "127.0.0.1"  # while that goes on
+            connection.shutdown()
+            assert connection.rest() == b""
+        assert server.access_log()[-1].endswith(" 499")
 
 
 def test_keepalive_needs_a_peer(server: Server) -> None:

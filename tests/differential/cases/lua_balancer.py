@@ -53,6 +53,12 @@ _CODE = {
         ngx.log(ngx.WARN, n, " ", tostring((b.get_last_failure())), " ", tostring(select(2, b.get_last_failure())))
         if n == 1 then ngx.log(ngx.WARN, tostring((b.set_more_tries(2)))) end
         b.set_current_peer("127.0.0.1", n < 3 and {dead} or {port2})""",
+    "then-exits": """
+        local b = require "ngx.balancer"
+        if ngx.ctx.n then ngx.exit(ngx.ERROR) end
+        ngx.ctx.n = 1
+        b.set_more_tries(1)
+        b.set_current_peer("127.0.0.1", {dead})""",
     "too-many": """
         local b = require "ngx.balancer"
         ngx.log(ngx.WARN, tostring(select(2, b.set_more_tries(2))))
@@ -70,8 +76,17 @@ _CODE = {
         ngx.var.seen = ngx.var.seen .. "!"
         require("ngx.balancer").set_current_peer("127.0.0.1", {port2})""",
 }
+#: Logs the attempts. (Of two pieces of code that are the same the reference has only the first.)
+_LOG = """log_by_lua_block {
+    for _, name in ipairs{"addr", "status", "response_length", "bytes_sent", "bytes_received", "header_time"} do
+        ngx.log(ngx.WARN, name, "=", ngx.var["upstream_" .. name]) -- %s
+    end
+}"""
 #: What the location has beside proxy_pass.
 _INSIDE = {
+    "raises": _LOG % 1,
+    "exit-error": _LOG % 2,
+    "then-exits": _LOG % 3,
     "too-many": "proxy_next_upstream_tries 3;",
     "status": "proxy_next_upstream http_404; proxy_pass http://status/missing;",
     "timeouts": "proxy_pass http://timeouts/slow;",
