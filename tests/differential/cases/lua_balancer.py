@@ -30,7 +30,8 @@ _CODE = {
     "phase": 'ngx.log(ngx.WARN, ngx.get_phase(), " ", ngx.var.uri, " ", ngx.req.get_method())',
     "names": """
         local b = require "ngx.balancer"
-        for _, host in ipairs{"example.com", "127.0.0.1:0", "127.0.0.1:x", "", "[::1", "unix:", "127.0.0.1/x"} do
+        for _, host in ipairs{"example.com", "127.0.0.1:0", "127.0.0.1:x", "", "[::1", "unix:", "127.0.0.1/x", "fe80::1", "[fe80::1]", "::1",
+            "[::1]:90", "unix:/x", "unix:/x:1", "1.2.3", "127.0.0.1:99999", "[::1]x", "[x]", "127.0.0.1 "} do
             ngx.log(ngx.WARN, host, " ", table.concat({tostring(b.set_current_peer(host, 80)), (select(2, b.set_current_peer(host, 80)))}, " "))
         end
         b.set_current_peer("127.0.0.1", {port2})""",
