@@ -36,7 +36,7 @@ class Threads:
         self.code: int | None = None  #: the handler's, once it has ended; None if it ran to its end
         self._tasks: dict[int, tuple[asyncio.Task[None], int]] = {}  # with the operation's number
         self._ready: list[tuple[int, tuple[Any, ...]]] = []  # operations that needed no waiting, and their results
-        self._done: asyncio.Future[None] | None = None
+        self._done: asyncio.Future[None] = r.conn.loop.create_future()
         r.threads = self
         if r.loc.conf["lua"].check_client_abort and r.on_abort is None:
             r.on_abort = self.client_closed
@@ -99,7 +99,7 @@ class Threads:
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            if self._done is not None and not self._done.done():
+            if not self._done.done():
                 self._done.set_exception(error)
             self._forget()
 
@@ -107,7 +107,7 @@ class Threads:
         self.ended = True
         self.code = code
         self._forget()
-        if self._done is not None and not self._done.done():
+        if not self._done.done():
             self._done.set_result(None)
 
     def _forget(self) -> None:
@@ -134,7 +134,6 @@ class Threads:
 
     async def wait(self) -> int | None:
         """Wait until the handler has ended; returns its code."""
-        self._done = self.r.conn.loop.create_future()
         try:
             await self._done
         finally:

@@ -195,6 +195,10 @@ _TIMERS = {
     ),
     "running": _LOG
     + "for i = 1, 4 do ngx.timer.at(0, function() ngx.sleep(0.02) log('ran') end) end ngx.sleep(0.05) ngx.say('x')",
+    "waits-for-nothing": (
+        "for i = 1, 2 do ngx.timer.at(0, function() local u = ngx.socket.udp() u:setpeername('127.0.0.1', 9) u:close() end) end "
+        "ngx.sleep(0.05) ngx.say(ngx.timer.running_count())"
+    ),
     "pending": "for i = 1, 4 do ngx.say(show({ngx.timer.at(0.01, function() end)})) end ngx.sleep(0.03)",
 }
 
