@@ -39,7 +39,6 @@ from .memcached import (
     escape_key,
     inherit_upstream,
     set_content,
-    set_upstream,
     value_of,
 )
 
@@ -207,12 +206,12 @@ def _named(r: Request, target: Template) -> UpstreamBlock | None:
 
 def set_memc_pass(cf: Builder, conf: MemcLocation, node: Node) -> None:
     """``memc_pass address``."""
-    set_content(cf, conf, make_handler)
     target = cf.template(node.args[0])
     if target.const is None:
+        set_content(cf, conf, make_handler, None)
         conf.target = target
     else:
-        set_upstream(cf, conf, node.args[0])
+        set_content(cf, conf, make_handler, node.args[0])
 
 
 def set_cmds_allowed(cf: Builder, conf: MemcLocation, node: Node) -> None:

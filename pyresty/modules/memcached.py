@@ -112,10 +112,12 @@ class MemcachedLocation(MemcachedSettings):
     key: Variable | None = setting(None)  #: $memcached_key, which ``set`` has to define
 
 
-def set_content(cf: Builder, conf: MemcachedSettings, factory: Callable[[Location], Handler]) -> None:
-    """An upstream answers for the location. Raises ValueError where one does already."""
+def set_content(cf: Builder, conf: MemcachedSettings, factory: Callable[[Location], Handler], text: str | None) -> None:
+    """An upstream, unless variables name it the one at ``text``, answers for the location. Raises ValueError where one does already."""
     if conf.passes:
         raise ValueError("is duplicate")
+    if text is not None:
+        set_upstream(cf, conf, text)
     conf.passes = True
     assert cf.scope.loc is not None
     cf.scope.loc.pass_to(factory)
@@ -246,7 +248,6 @@ def make_handler(loc: Location) -> Handler:
     """The handler of a location. nginx: ``ngx_http_memcached_handler``."""
     conf: MemcachedLocation = loc.conf["memcached"]
     upstream, key_of = conf.upstream, conf.key
-    assert upstream is not None and key_of is not None
 
     def use(r: Request, head: Reply) -> int:
         if conf.gzip_flag:
@@ -263,6 +264,7 @@ def make_handler(loc: Location) -> Handler:
         if r.head.has_body and not r.is_subrequest and not r.discard_body():
             return 400
         r.content_type = r.loc.core.type_of(r.uri)
+        assert upstream is not None and key_of is not None  # a configuration without them does not start
         key = key_of.get(r)
         if not key:
             r.log(ERR, b'the "$memcached_key" variable is not set')
@@ -275,9 +277,8 @@ def make_handler(loc: Location) -> Handler:
 
 def set_memcached_pass(cf: Builder, conf: MemcachedLocation, node: Node) -> None:
     """``memcached_pass address``."""
-    set_content(cf, conf, make_handler)
+    set_content(cf, conf, make_handler, node.args[0])
     conf.key = cf.variable("memcached_key")
-    set_upstream(cf, conf, node.args[0])
 
 
 def on_location(cf: Builder, loc: Location) -> None:

@@ -80,10 +80,10 @@ def set_proxy_pass(cf: Builder, conf: ProxyLocation, node: Node) -> None:
     loc = cf.scope.loc
     assert loc is not None
     text = node.args[0]
-    loc.pass_to(make_handler)
     template = cf.template(text)
     if template.const is None:
         conf.target = Target(template=template)
+        loc.pass_to(make_handler)
         return
     written = encode(text)
     scheme, rest = _scheme(written)
@@ -103,6 +103,7 @@ def set_proxy_pass(cf: Builder, conf: ProxyLocation, node: Node) -> None:
         target.uri = url.uri
 
     conf.target = target
+    loc.pass_to(make_handler)
 
     def resolve() -> None:
         target.upstream = find_upstream(cf, url)

@@ -124,6 +124,11 @@ _LOCATION = (
     "secure_link $a; secure_link_md5 b; secure_link_secret c;",
     "empty_gif x;",
     "random_index maybe;",
+    "set $memcached_key a; memcached_pass 127.0.0.1:x;",
+    "set $memcached_key a; memcached_pass nobody;",
+    "set $memcached_key a; memcached_pass 127.0.0.1:1; memcached_pass 127.0.0.1:2;",
+    "memcached_pass 127.0.0.1:1;",
+    "memcached_pass nobody;",
     "map $uri $m { a 1; }",
     "geo $g { }",
 )
