@@ -164,6 +164,7 @@ class HttpWorker:
     async def quit(self, timeout: float | None) -> None:
         for server in self.servers:
             server.close()
+        await asyncio.sleep(0)  # connections accepted in this turn of the loop are made known in the next
         if self.connections:
             self.empty = self.loop.create_future()
             await asyncio.wait({self.empty}, timeout=timeout)
