@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from .routing import Handler
 
 
+#: What a subrequest has for the connection.
+_NOTHING: list[bytes] = []
+
+
 class Subrequest(Request):
     """A request made by another one. Its response is in ``status``, ``headers_out`` … and ``captured``."""
 
@@ -32,9 +36,9 @@ class Subrequest(Request):
     def __init__(self, parent: Request, uri: bytes, args: bytes | None, method: bytes) -> None:
         self.conn = parent.conn
         self.head = parent.head
-        self.main = parent if type(parent) is Request else parent.main
-        if self.main.action:
-            self.main.action = b""
+        self.main = main = parent if type(parent) is Request else parent.main
+        if main.action:
+            main.action = b""
         self.parent = parent
         self.start = parent.start
         self.method = method
@@ -47,7 +51,7 @@ class Subrequest(Request):
         self.server = parent.server
         self.loc = parent.server.root
         self.headers_out = []
-        self.out = []
+        self.out = _NOTHING
         self.captured = []
         self.subrequests = parent.subrequests - 1
         self.valid_unparsed_uri = self.truncated = False

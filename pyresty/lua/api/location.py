@@ -330,8 +330,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
 
     def end_inside() -> tuple[Any, ...]:
         """The subrequest has run to its end: its status, and its type if that is all it has for a head, else False, name, value …"""
-        sub = vm.r
-        assert isinstance(sub, Subrequest)
+        sub: Any = vm.r
         vm.r = sub.parent
         kind = sub.content_type
         if kind is None:
@@ -340,7 +339,7 @@ def functions(vm: LuaVM) -> dict[str, Callable[..., Any]]:
         status = sub.status = sub.err_status or sub.status or 200
         if sub.body is not None:
             ended(sub)
-        if kind and not sub.headers_out and not _has_fields(sub):
+        if kind and not (sub.headers_out or _has_fields(sub)):
             return status, kind
         return status, False, *_headers(sub)
 

@@ -270,8 +270,7 @@ function location.capture_multi(...)
         error("at least one subrequest should be specified", 2)
     end
     local r = rt.require_phase(PHASES, 2)
-    local flat, states, at = {}, {}, 1
-    local simple = true
+    local flat, simple = {}, true
     for i = 1, count do
         local query = requests[i]
         if type(query) ~= "table" or #query ~= 1 or type(query[1]) ~= "string" then
@@ -286,6 +285,7 @@ function location.capture_multi(...)
         end
         return plain(count, wait(OP_PLAIN, 0, unpack(flat, 1, count)))
     end
+    local states, at = {}, 1
     for i = 1, count do
         local query = requests[i]
         if query == nil then

@@ -305,21 +305,26 @@ function rt.start(phase, chunk, rid, sent, watch)
     return launch(after, r, chunk)
 end
 
--- The usual way of a content handler: nothing is kept from earlier phases. Answers with the output alone if that is all there is.
+-- The usual end of a content handler: nothing is kept. Answers with the output alone.
+local function ended(r, co)
+    nidle = nidle + 1
+    idle[nidle] = co
+    local out = r.out:get()
+    r.sent, r.said, r.eof, r.filtered, r.draft = false, false, nil, nil, nil
+    nfree_states = nfree_states + 1
+    free_states[nfree_states] = r
+    rt.r = nil
+    return out
+end
+
 local function after_content(r, co, ok, op, ...)
     if ok and op == FINISHED and not r.ctx and not r.env and r.id == 0 then
-        nidle = nidle + 1
-        idle[nidle] = co
-        local out = r.out:get()
-        r.sent, r.said, r.eof, r.filtered, r.draft = false, false, nil, nil, nil
-        nfree_states = nfree_states + 1
-        free_states[nfree_states] = r
-        rt.r = nil
-        return out
+        return ended(r, co)
     end
     return after(r, co, ok, op, ...)
 end
 
+-- Run a content handler for which nothing is kept from earlier phases.
 function rt.start_content(chunk)
     local r = new_state()
     r.phase = "content"
@@ -328,9 +333,12 @@ end
 
 local function after_last(r, co, ok, op, ...)
     if ok and op == FINISHED and r.id == 0 then
-        r.ctx, r.env, r.loaded = nil, nil, nil
+        if r.ctx or r.env then
+            r.ctx, r.env, r.loaded = nil, nil, nil
+        end
+        return ended(r, co)
     end
-    return after_content(r, co, ok, op, ...)
+    return after(r, co, ok, op, ...)
 end
 
 -- As start_content, where no Lua comes after it that could want ngx.ctx or the modules.
@@ -348,7 +356,9 @@ end
 
 -- As start_last, for a subrequest of the handler that runs, whose turn it is again when this returns.
 function rt.start_inside(chunk)
-    return back_in(rt.r, rt.start_last(chunk))
+    local r = new_state()
+    r.phase = "content"
+    return back_in(rt.r, launch(after_last, r, chunk))
 end
 
 -- Hand the results of an operation to the thread that waits for it.
