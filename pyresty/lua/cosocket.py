@@ -326,7 +326,7 @@ class Peer(asyncio.Protocol):
             raise self.error or BrokenPipeError(32, "Broken pipe")
         if self.tls is not None:
             self.tls.write(data)
-            return not self.tls.get_write_buffer_size()
+            return self.taken()
         try:
             count = self.sock.send(data)
         except BlockingIOError:
@@ -337,6 +337,14 @@ class Peer(asyncio.Protocol):
             self.write_limited = True
             self.transport.set_write_buffer_limits(0)
         self.transport.write(memoryview(data)[count:] if count else data)
+        return self.taken()
+
+    def taken(self) -> bool:
+        """Whether nothing of what has been written waits. Raises OSError where it never will be sent: the loop tells of a write that
+        failed only in its next turn, and Lua that goes on sending gives it none.
+        """
+        if self.transport.is_closing():
+            raise self.error or BrokenPipeError(32, "Broken pipe")
         return not self.transport.get_write_buffer_size()
 
     async def sent(self, timeout: float) -> Answer:

@@ -120,7 +120,7 @@ class Downstream(Peer):
             self.transport.set_write_buffer_limits(0)
         self.r.bytes_sent += len(data)
         self.transport.write(data)
-        return not self.transport.get_write_buffer_size()
+        return self.taken()
 
     async def sent(self, timeout: float) -> Answer:
         """As Peer's; the connection says when the client has taken everything."""

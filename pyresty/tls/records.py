@@ -54,6 +54,10 @@ class TLSRecords(asyncio.Protocol):
     def resume_writing(self) -> None:
         self.user.resume_writing()
 
+    def is_closing(self) -> bool:
+        """Whether what is written goes nowhere: the connection has been closed, or broken off."""
+        return self._lower is None or bool(self._lower.is_closing())
+
     # -- the handshake
 
     def _shake(self) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import socket
 import struct
+import time
 
-from harness import Connection, Server, http
+import pytest
+from harness import Connection, Server, http, request
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 
@@ -181,3 +183,40 @@ def test_raw_client_gone_while_sending() -> None:
         client.sock.recv(10)
         reset(client)
         assert any("gave up: broken pipe" in line for line in server.logged("gave up: "))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        """
+        local s = assert(ngx.req.socket(true)) busy()
+        while true do
+            local n, err = s:send("piece")
+            if not n then ngx.log(ngx.WARN, "gave up: ", err) return end
+        end""",
+        """
+        busy()
+        while true do
+            local ok, err = ngx.say("piece")
+            if ok then ok, err = ngx.flush(true) end
+            if not ok then ngx.log(ngx.WARN, "gave up: ", err) return end
+        end""",
+        """
+        busy()
+        while true do
+            local ok, err = ngx.print(("x"):rep(70000))
+            if not ok then ngx.log(ngx.WARN, "gave up: ", err) return end
+        end""",
+    ],
+    ids=["send", "flush", "print"],
+)
+def test_client_gone_before_the_loop_hears_of_it(code: str) -> None:
+    """Lua that never waits is told by the write itself; the worker lives."""
+    busy = "local function busy() local t = os.clock() while os.clock() - t < 0.3 do end end"
+    with serve(busy + code, "location /well { return 200 well; }") as server:
+        client = Connection(server)
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.1)
+        reset(client)
+        server.logged("gave up: ")
+        assert request(server, path="/well").body == b"well"

@@ -20,12 +20,19 @@ Answer = tuple[Any, ...]
 _FAILED = None, b"nginx output filter error"
 
 
+def _gone(r: Request) -> bool:
+    """Whether nothing reaches the client any more. (The loop tells of a write that failed only in its next turn.)"""
+    return r.aborted or bool(r.conn.transport.is_closing())
+
+
 async def output(r: Request) -> Answer:
     """A large print: wait while the client reads more slowly."""
     if r.aborted:
         return _FAILED
     if not r.is_subrequest:
         await r.drain()
+        if _gone(r):
+            return _FAILED
     return (1,)
 
 
@@ -41,7 +48,7 @@ def filter_output(r: Request, data: bytes) -> Answer | Awaitable[Answer]:
     except Finalize as stop:
         r.filter_status = stop.status
         return _FAILED
-    if not r.is_subrequest and r.conn.write_paused:
+    if not r.is_subrequest and (r.conn.write_paused or _gone(r)):
         return output(r)
     return (1,)
 
@@ -62,9 +69,9 @@ async def flush(r: Request, wait: bool) -> Answer:
         return _FAILED
     if r.is_subrequest:
         return (1,)
-    if r.aborted:
-        return _FAILED
     r.flush()
+    if _gone(r):
+        return _FAILED
     if wait and r.conn.write_paused:
         try:
             await r.drain()
