@@ -221,6 +221,13 @@ class Server:
         command, env = self.command(*args), self.environment()
         return subprocess.run(command, env=env, cwd=self.prefix, capture_output=True, text=True, timeout=timeout)
 
+    def check(self) -> subprocess.CompletedProcess[str]:
+        """What ``-t`` says of the conf; the prefix folder is removed."""
+        try:
+            return self.run("-t")
+        finally:
+            self.close()
+
     def start(self, timeout: float = 20) -> None:
         """Starts the server and waits until its ports answer; raises :class:`ServerError` when they don't."""
         self.prepare()

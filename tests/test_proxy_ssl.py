@@ -399,14 +399,9 @@ def test_websocket(ca: Authority) -> None:
 )
 def test_refused_at_start(ca: Authority, inside: str, message: str) -> None:
     conf = http(f"server {{ listen {{port}}; location / {{ proxy_pass https://127.0.0.1:9; {inside} }} }}")
-    server = Server(conf, ca.files())
-    try:
-        server.prepare()
-        result = server.run("-t")
-        assert result.returncode == 1
-        assert message in result.stderr
-    finally:
-        server.close()
+    result = Server(conf, ca.files()).check()
+    assert result.returncode == 1
+    assert message in result.stderr
 
 
 def test_key_log(ca: Authority) -> None:

@@ -13,77 +13,16 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from authority import Authority, needs_openssl
-from harness import Server, both, http, without_reference
+from harness import Server, both, without_reference
+from tls import ONE, TWO, Client, one_server, serving
 
 pytestmark = needs_openssl
-
-
-ONE = "ssl_certificate one.crt; ssl_certificate_key one.key;"
-TWO = "ssl_certificate two.crt; ssl_certificate_key two.key;"
-
-
-def serving(ca: Authority, text: str, *, reference: bool = False, **files: str | bytes) -> Server:
-    """A server around ``text``, what is inside ``http``; the CA's files are beside the conf."""
-    text = "ssl_protocols TLSv1.2 TLSv1.3;" + text
-    return Server(http(text), {**ca.files(), **files}, reference=reference)
-
-
-def one_server(inside: str, names: str = "one.test") -> str:
-    return f"server {{ listen {{port}} ssl; server_name {names}; {inside} }}"
-
-
-class Client:
-    """A TLS client. ``certificate`` is the server's, in DER."""
-
-    def __init__(
-        self, ca: Authority, port: int, name: str | None = "one.test", *, client: str = "", session: ssl.SSLSession | None = None,
-        prepare: Callable[[ssl.SSLContext], object] = lambda context: None, context: ssl.SSLContext | None = None, address: str = "127.0.0.1",
-    ) -> None:  # fmt: skip
-        if context is None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            if client:
-                context.load_cert_chain(ca.path(client + ".crt"), ca.path(client + ".key"))
-            prepare(context)
-        self.context = context
-        raw = socket.create_connection((address, port), 10)
-        try:
-            self.sock = context.wrap_socket(raw, server_hostname=name, session=session)
-        except BaseException:
-            raw.close()
-            raise
-        self.file = self.sock.makefile("rb")
-
-    def ask(self, path: str = "/", host: str = "one.test", *, more: str = "") -> tuple[int, bytes]:
-        """Send a GET and read the answer: status and body."""
-        self.sock.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n".encode())
-        return self.read()
-
-    def read(self) -> tuple[int, bytes]:
-        status = int(self.file.readline().split()[1])
-        length = 0
-        while (line := self.file.readline().strip()) != b"":
-            if line.lower().startswith(b"content-length:"):
-                length = int(line.split(b":")[1])
-        return status, self.file.read(length)
-
-    @property
-    def certificate(self) -> bytes:
-        return self.sock.getpeercert(True) or b""
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-        self.sock.close()
 
 
 # -- who answers
@@ -538,68 +477,3 @@ def test_a_reload_takes_the_new_certificate(ca: Authority, reference: bool) -> N
                 if other.certificate == ca.der("two"):
                     break
             assert time.monotonic() < end
-
-
-# -- mistakes
-
-MISTAKES = {
-    "no certificate": ("", 'no "ssl_certificate" is defined for the "listen ... ssl" directive in '),
-    "no key": ("ssl_certificate one.crt;", 'no "ssl_certificate_key" is defined for certificate "'),
-    "no file": ("ssl_certificate none.crt; ssl_certificate_key one.key;", "cannot load certificate \"{prefix}/conf/none.crt\": BIO_new_file() failed (SSL: error:80000002:system library::No such file or directory:"),
-    "another's key": ("ssl_certificate one.crt; ssl_certificate_key two.key;", 'SSL_CTX_use_PrivateKey("{prefix}/conf/two.key") failed (SSL: error:05800074:x509 certificate routines::key values mismatch)'),
-    "a key as certificate": ("ssl_certificate one.key; ssl_certificate_key one.key;", "PEM_read_bio_X509_AUX() failed (SSL: error:0480006C:PEM routines::no start line:Expecting: TRUSTED CERTIFICATE)"),
-    "ciphers": (ONE + "ssl_ciphers NONE_SUCH;", 'SSL_CTX_set_cipher_list("NONE_SUCH") failed (SSL: error:0A0000B9:SSL routines::no cipher match)'),
-    "curve": (ONE + "ssl_ecdh_curve none;", 'SSL_CTX_set1_curves_list("none") failed (SSL: '),
-    "protocol": (ONE + "ssl_protocols TLSv9;", 'invalid value "TLSv9" in '),
-    "command": (ONE + "ssl_conf_command None x;", 'SSL_CONF_cmd("None", "x") failed (SSL: error:0A000182:SSL routines::unknown cmd name:cmd=None)'),
-    "cache": (ONE + "ssl_session_cache shared:x:1k;", 'session cache "shared:x:1k" is too small in '),
-    "ticket key": (ONE + "ssl_session_ticket_key one.crt;", '"{prefix}/conf/one.crt" must be 48 or 80 bytes in '),
-}  # fmt: skip
-
-
-@both
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_mistakes(ca: Authority, reference: bool, mistake: str) -> None:
-    inside, text = MISTAKES[mistake]
-    server = serving(ca, one_server(inside), reference=reference)
-    try:
-        done = server.run("-t")
-        assert done.returncode == 1
-        assert server.expand(text) in done.stderr
-    finally:
-        server.close()
-
-
-@both
-def test_words_are_known_in_any_case(ca: Authority, reference: bool) -> None:
-    inside = ONE + " ssl_protocols TLSV1.2 tlsv1.3 TLSv1.3; ssl_verify_client OFF; return 200 $ssl_protocol;"
-    with serving(ca, one_server(inside), reference=reference) as server:
-        with Client(ca, server.port) as client:
-            assert client.ask() == (200, b"TLSv1.3")
-        done = server.run("-t")
-        assert done.returncode == 0
-        assert "[warn]" in done.stderr
-        assert server.expand('duplicate value "TLSv1.3" in {prefix}/conf/nginx.conf:') in done.stderr
-
-
-@pytest.mark.parametrize("directive", ["ssl_ocsp on", "ssl_ech_file x", "ssl_stapling_file x"])
-def test_what_cannot_be_done_is_refused_by_name(ca: Authority, directive: str) -> None:
-    server = serving(ca, one_server(f"{ONE} {directive};"))
-    try:
-        done = server.run("-t")
-        assert done.returncode == 1
-        assert f'"{directive.split()[0]}' in done.stderr
-        assert "is not supported by pyresty" in done.stderr
-    finally:
-        server.close()
-
-
-@pytest.mark.parametrize("directive", ["ssl_early_data", "ssl_stapling", "ssl_certificate_compression"])
-def test_what_only_makes_handshakes_faster_is_warned_of(ca: Authority, directive: str) -> None:
-    server = serving(ca, one_server(f"{ONE} {directive} on;"))
-    try:
-        done = server.run("-t")
-        assert done.returncode == 0
-        assert f'[warn] "{directive}" ignored, Python\'s ssl ' in done.stderr
-    finally:
-        server.close()

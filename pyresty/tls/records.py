@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import Any
 
@@ -19,7 +20,7 @@ RECORD = 16384
 WAITING, SETTLING, SHAKING, OPEN, CLOSED = range(5)
 
 
-class TLSRecords(asyncio.Protocol):
+class TLSRecords(asyncio.Protocol, ABC):
     """TLS for ``user``, a protocol. ``object`` is there once the handshake has begun."""
 
     __slots__ = ("_ended", "_incoming", "_lower", "_outgoing", "_write_size", "object", "state", "user")
@@ -75,9 +76,9 @@ class TLSRecords(asyncio.Protocol):
             self._shaken(None)
             self._decrypt()
 
+    @abstractmethod
     def _shaken(self, error: ssl.SSLError | None) -> None:
         """The handshake is over."""
-        raise NotImplementedError
 
     # -- data
 

@@ -9,6 +9,7 @@ Rules: ``ngx_http_upstream_least_conn_module.c``, ``ngx_http_upstream_random_mod
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 
 from .peers import Choice, Peer, Peers, smoothest
 
@@ -32,7 +33,7 @@ class LeastConn(Choice):
         return smoothest([peer for peer in usable if peer.conns * least.weight == least.conns * peer.weight])
 
 
-class Draw(Choice):
+class Draw(Choice, ABC):
     """A peer is drawn, and again if it is of no use; when that has happened too often, it is round robin's turn."""
 
     __slots__ = ("_misses",)
@@ -52,9 +53,9 @@ class Draw(Choice):
     def _may_ask(self, peer: Peer, now: int) -> bool:
         return peer not in self._tried and peer.usable(now)
 
+    @abstractmethod
     def _draw(self, now: int) -> Peer | None:
         """The next peer drawn; None for none."""
-        raise NotImplementedError
 
     def _at(self, place: int) -> Peer:
         """The peer at ``place`` (from 0 to the total weight), each having as many places as its weight."""

@@ -20,7 +20,7 @@ _CONF = http("""
         location /index/ { alias html/; index $name; }
         location /try { try_files /$name =410; }
         location /test { if (-e html/$name) { return 200; } return 410; }
-        location /root { root html/$name; }
+        location /folder { root html/$name; }
         location /realpath { root html/$name; return 200 "[$realpath_root]"; }
         location /users { auth_basic x; auth_basic_user_file html/$name; }
         location /lua { content_by_lua_file html/$name; }
@@ -40,7 +40,7 @@ _ANSWERS = {
     "/index/": (404, None),
     "/try": (410, None),
     "/test": (410, None),
-    "/root/file.txt": (404, None),
+    "/folder/file.txt": (404, None),
     "/realpath": (200, b"[]"),
     "/users": (403, None),
     "/lua": (404, None),

@@ -494,11 +494,6 @@ def test_starttls(ca: Authority) -> None:
 )
 def test_refused_at_start(ca: Authority, settings: str, message: str) -> None:
     conf = http(f"server {{ listen {{port}}; {settings} location / {{ content_by_lua_block {{ }} }} }}")
-    server = Server(conf, ca.files())
-    try:
-        server.prepare()
-        result = server.run("-t")
-        assert result.returncode == 1
-        assert message in result.stderr
-    finally:
-        server.close()
+    result = Server(conf, ca.files()).check()
+    assert result.returncode == 1
+    assert message in result.stderr
